@@ -1,0 +1,78 @@
+# pixfleet: `make` lists what there is. Needs Python 3.11+, make and git; everything else is set up in .venv.
+
+PYTHON ?= python3
+IN ?= samples
+OUT ?= out
+RECIPE ?= web
+ARGS ?=
+# In the environment, so that the shell and not make reads their spaces and quotes.
+export IN OUT RECIPE
+
+BIN := .venv/bin
+RUNTIME := .venv/.runtime
+DEV := .venv/.dev
+PARTS := config producer workers
+EXTRAS := --extra worker --extra monitor --extra sqs
+LOCK := $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
+	--no-emit-index-url --no-header --no-annotate
+
+# uv takes a tenth of pip's time, but does not read pip.conf: where only that names the index, pip does it.
+install = $(BIN)/uv pip install --quiet --python $(BIN)/python $(1) \
+	|| $(BIN)/python -m pip install --quiet --disable-pip-version-check $(1)
+
+.PHONY: help setup run test check docs bench lock clean
+.DELETE_ON_ERROR:
+
+help: ## list the targets
+	@sed -nE 's/^([a-z]+):.*## (.*)/make \1|\2/p' Makefile | column -t -s '|' 2>/dev/null \
+		|| sed -nE 's/^([a-z]+):.*## (.*)/make \1: \2/p' Makefile
+
+setup: $(DEV) ## everything into .venv, the tools for development included
+
+run: $(RUNTIME) ## pictures of IN into OUT by RECIPE: make run IN=~/Pictures OUT=out RECIPE=web
+	@home() { case $$1 in "~" | "~/"*) printf %s "$$HOME$${1#?}" ;; *) printf %s "$$1" ;; esac; }; \
+	$(BIN)/pixfleet run "$$(home "$$IN")" --out "$$(home "$$OUT")" --recipe "$$(home "$$RECIPE")" $(ARGS)
+
+test: $(DEV) ## all tests
+	$(BIN)/python -m pytest $(ARGS)
+
+check: $(DEV) ## lint, format, types, import rules, dependencies, generated pages
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/basedpyright
+	PYTHONPATH=build/typing $(BIN)/lint-imports
+	$(BIN)/deptry $(PARTS)
+	$(BIN)/python -m pytest -q tests/unit/test_schema.py tests/unit/test_settings.py -k up_to_date
+
+docs: $(DEV) ## write the generated pages: docs/configuration.md, docs/schema
+	$(BIN)/python -m pixfleet.config.settings
+	$(BIN)/python -m pixfleet.config.schema
+
+bench: $(DEV) ## the measurements of docs/benchmarks.md
+	@for bench in bench/*.py; do echo "== $$bench"; $(BIN)/python "$$bench" || exit; done
+
+lock: $(DEV) ## pin the newest versions that pyproject.toml allows
+	$(LOCK) pyproject.toml $(EXTRAS) --group dev -o requirements/dev.txt
+	$(LOCK) pyproject.toml $(EXTRAS) -c requirements/dev.txt -o requirements/runtime.txt
+	$(LOCK) --group bootstrap -c requirements/dev.txt -o requirements/bootstrap.txt
+
+clean: ## remove what make made: .venv, build, dist, caches; not OUT
+	rm -rf .venv build dist pixfleet.egg-info .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+
+$(RUNTIME): pyproject.toml requirements/bootstrap.txt requirements/runtime.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+		echo "pixfleet needs Python 3.11 or newer; $(PYTHON) is $$($(PYTHON) --version 2>&1)." >&2; \
+		echo "Name another one: make PYTHON=python3.12" >&2; exit 1; }
+	@echo "Setting up .venv (once; under a minute)"
+	@$(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/bootstrap.txt
+	@$(call install,--require-hashes -r requirements/runtime.txt)
+	@$(call install,--no-deps --no-build-isolation --editable .)
+	@# Type checkers and import-linter do not see setuptools' editable finder; they see these links.
+	@mkdir -p build/typing/pixfleet
+	@for part in $(PARTS); do ln -sfn "../../../$$part" "build/typing/pixfleet/$$part"; done
+	@touch $@
+
+$(DEV): $(RUNTIME) requirements/dev.txt
+	@$(call install,--require-hashes -r requirements/dev.txt)
+	@touch $@

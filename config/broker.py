@@ -1,0 +1,67 @@
+"""Settings → Celery options, for Redis or SQS."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from kombu import Queue
+
+from .contract import TASK_ENCODE, TASK_FINALIZE, TASK_SUMMARIZE
+from .queues import BULK, ENCODE, QUEUES
+from .settings import Settings
+
+
+def celery_options(settings: Settings) -> dict[str, Any]:
+    """Options that lose nothing: why each is there is measured in docs/architecture.md."""
+    worker = settings.worker
+    options: dict[str, Any] = {
+        "broker_url": settings.broker.broker,
+        "result_backend": _backend(settings),
+        "result_expires": settings.result.ttl_s,
+        "task_serializer": "json",
+        "result_serializer": "json",
+        "accept_content": ["json"],
+        "enable_utc": True,
+        "task_queues": [Queue(name) for name in QUEUES],
+        "task_default_queue": BULK,
+        "task_create_missing_queues": False,
+        "task_routes": {
+            name: {"queue": ENCODE} for name in (TASK_ENCODE, TASK_FINALIZE, TASK_SUMMARIZE)
+        },
+        # Without these two a killed child or worker loses its job.
+        "task_acks_late": True,
+        "task_reject_on_worker_lost": True,
+        "task_acks_on_failure_or_timeout": True,
+        "task_soft_time_limit": worker.soft_time_limit_s,
+        "task_time_limit": worker.hard_time_limit_s,
+        "worker_prefetch_multiplier": 1,
+        "worker_max_tasks_per_child": worker.max_tasks_per_child,
+        "worker_max_memory_per_child": worker.max_memory_per_child_kb,
+        "worker_cancel_long_running_tasks_on_connection_loss": True,
+        "worker_send_task_events": True,
+        "task_send_sent_event": False,
+        "worker_hijack_root_logger": False,
+        "broker_connection_retry_on_startup": True,
+    }
+    if settings.broker.broker.startswith("sqs:"):
+        options["broker_transport_options"] = {
+            "visibility_timeout": settings.broker.visibility_timeout_s,
+            "wait_time_seconds": 20,
+            "polling_interval": 0,
+        }
+    else:
+        options["broker_transport_options"] = {
+            "visibility_timeout": settings.broker.visibility_timeout_s,
+            # The default sweep finds a killed worker's message only after 90 s.
+            "unacked_restore_interval": 5,
+            "unacked_restore_throttle": 1,
+            "queue_order_strategy": "priority",
+        }
+    return options
+
+
+def _backend(settings: Settings) -> str:
+    url = settings.broker.ledger or settings.broker.broker
+    if url.startswith("unix://"):
+        return "redis+socket://" + url.removeprefix("unix://").replace("db=", "virtual_host=")
+    return url

@@ -1,0 +1,15 @@
+"""The queues, and which task goes where."""
+
+from __future__ import annotations
+
+from typing import Final
+
+INTERACTIVE: Final = "interactive"
+"""Somebody waits for the answer."""
+ENCODE: Final = "encode"
+"""Chord members, the joins after them, and what closes a batch: finishes what was begun."""
+BULK: Final = "bulk"
+"""Nobody waits."""
+
+QUEUES: Final = (INTERACTIVE, ENCODE, BULK)
+"""In the order in which a worker prefers them."""

@@ -1,0 +1,279 @@
+"""Typed settings from the environment, read once at the edge and passed down as values.
+
+Each group is a frozen model with its own prefix (``PIXFLEET_LIMITS_MAX_PIXELS``). Every setting has
+a unit, a default that works on a laptop, and a line in docs/configuration.md, which is generated
+from here.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Self
+
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class SettingsError(ValueError):
+    """A setting is wrong; names the variable, what is wrong, and the value's kind."""
+
+
+def _group(prefix: str) -> SettingsConfigDict:
+    return SettingsConfigDict(env_prefix=f"PIXFLEET_{prefix}", frozen=True, extra="ignore")
+
+
+class BrokerSettings(BaseSettings):
+    """Where jobs are queued, and the Redis that keeps the ledger."""
+
+    model_config = _group("")
+
+    broker: str = Field(
+        default="redis://127.0.0.1:6379/0",
+        description="URL of the queue: redis://, rediss://, redis+socket:// or sqs://",
+    )
+    ledger: str = Field(
+        default="",
+        description="URL of the Redis for ledger, results and memo index; empty: the broker's",
+    )
+    visibility_timeout_s: int = Field(
+        default=900,
+        ge=1,
+        description="seconds after which an unacknowledged message is delivered again; above the "
+        "hard time limit",
+    )
+
+
+class WorkerSettings(BaseSettings):
+    """One worker process and its children."""
+
+    model_config = _group("WORKER_")
+
+    soft_time_limit_s: int = Field(default=240, ge=1, description="seconds; the job then fails")
+    hard_time_limit_s: int = Field(default=300, ge=1, description="seconds; the child is killed")
+    max_tasks_per_child: int = Field(default=500, ge=1, description="tasks before a fresh child")
+    max_memory_per_child_kb: int = Field(
+        default=1_500_000, ge=100_000, description="KiB resident before a fresh child"
+    )
+    soft_shutdown_s: float = Field(
+        default=10, ge=0, description="seconds running tasks may finish in after SIGTERM"
+    )
+    lease_s: float = Field(
+        default=60, gt=0, description="seconds a claim lasts unless its heartbeat renews it"
+    )
+    max_attempts: int = Field(
+        default=3, ge=1, description="claims after which a job fails as worker_lost"
+    )
+    max_retries: int = Field(
+        default=4, ge=0, description="retries while the world is unavailable (a store, a network)"
+    )
+    retry_backoff_s: float = Field(
+        default=1, gt=0, description="seconds before the first retry; doubles, with jitter"
+    )
+
+
+class LimitSettings(BaseSettings):
+    """What is refused before a pixel is decoded."""
+
+    model_config = _group("LIMITS_")
+
+    max_file_bytes: int = Field(default=200_000_000, ge=1, description="bytes of a source")
+    max_pixels: int = Field(default=100_000_000, ge=1, description="pixels of one frame")
+    max_side_px: int = Field(default=30_000, ge=1, description="px of the longer side")
+    max_frames: int = Field(default=1_000, ge=1, description="frames of an animation")
+    max_animation_pixels: int = Field(
+        default=100_000_000, ge=1, description="pixels of all frames of an animation together"
+    )
+    fanout_pixels: int = Field(
+        default=24_000_000,
+        ge=1,
+        description="source pixels from which a bulk job's encodes fan out to a chord",
+    )
+
+
+class StoreSettings(BaseSettings):
+    """Where blobs and work files live."""
+
+    model_config = _group("STORE_")
+
+    url: str = Field(
+        default="",
+        description="folder or s3://bucket/prefix for memoized blobs and work files; empty: "
+        "the state folder (PIXFLEET_STATE)",
+    )
+    state: str = Field(
+        default="",
+        validation_alias="PIXFLEET_STATE",
+        description="folder for the embedded broker and local blobs; empty: the user's cache",
+    )
+
+
+class MemoSettings(BaseSettings):
+    """How much is remembered."""
+
+    model_config = _group("MEMO_")
+
+    enabled: bool = Field(default=True, description="true or false")
+    max_bytes: int = Field(default=10_000_000_000, ge=0, description="bytes of blobs kept")
+    max_age_days: float = Field(default=30, gt=0, description="days since last use")
+    lock_s: float = Field(
+        default=30, gt=0, description="seconds after which a dead computation's lock expires"
+    )
+
+
+class ResultSettings(BaseSettings):
+    """How long answers can be fetched."""
+
+    model_config = _group("RESULT_")
+
+    ttl_s: int = Field(
+        default=86_400, ge=60, description="seconds that an ended job and its manifest stay"
+    )
+
+
+class RecipeSettings(BaseSettings):
+    """Where a worker finds recipes beyond the built-in ones."""
+
+    model_config = _group("RECIPES_")
+
+    folder: str = Field(default="", description="folder of TOML recipes; empty: built-in only")
+
+
+class MoneySettings(BaseSettings):
+    """What things cost."""
+
+    model_config = _group("PRICES_")
+
+    book: str = Field(
+        default="aws-us-east-1", description="name of a built-in price book, or a TOML file"
+    )
+    instance: str = Field(
+        default="c7i.large", description="instance type whose price CPU seconds are charged at"
+    )
+    purchase: str = Field(default="spot", description="spot or on_demand")
+
+
+class MonitorSettings(BaseSettings):
+    """The monitor's own HTTP port, and Flower's."""
+
+    model_config = _group("MONITOR_")
+
+    host: str = Field(default="127.0.0.1", description="address that /metrics is served on")
+    port: int = Field(default=9464, ge=0, le=65_535, description="port of /metrics and /healthz")
+    interval_s: float = Field(default=5, gt=0, description="seconds between two readings")
+    flower_port: int = Field(default=5555, ge=0, le=65_535, description="port of Flower")
+
+
+GROUPS: tuple[type[BaseSettings], ...] = (
+    BrokerSettings,
+    WorkerSettings,
+    LimitSettings,
+    StoreSettings,
+    MemoSettings,
+    ResultSettings,
+    RecipeSettings,
+    MoneySettings,
+    MonitorSettings,
+)
+
+
+class Settings(BaseSettings):
+    """All settings of one process."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="ignore")
+
+    broker: BrokerSettings
+    worker: WorkerSettings
+    limits: LimitSettings
+    store: StoreSettings
+    memo: MemoSettings
+    result: ResultSettings
+    recipes: RecipeSettings
+    money: MoneySettings
+    monitor: MonitorSettings
+
+    @classmethod
+    def load(cls) -> Self:
+        """The settings that the environment gives.
+
+        Raises:
+            SettingsError: a variable's value is wrong; names the variable and why.
+        """
+        try:
+            settings = cls.model_construct(
+                broker=BrokerSettings(),
+                worker=WorkerSettings(),
+                limits=LimitSettings(),
+                store=StoreSettings(),
+                memo=MemoSettings(),
+                result=ResultSettings(),
+                recipes=RecipeSettings(),
+                money=MoneySettings(),
+                monitor=MonitorSettings(),
+            )
+        except ValidationError as error:
+            raise SettingsError(_explain(error)) from None
+        if settings.broker.visibility_timeout_s <= settings.worker.hard_time_limit_s:
+            raise SettingsError(
+                "PIXFLEET_VISIBILITY_TIMEOUT_S "
+                f"({settings.broker.visibility_timeout_s} s) must be above "
+                f"PIXFLEET_WORKER_HARD_TIME_LIMIT_S ({settings.worker.hard_time_limit_s} s), "
+                "or long jobs run twice"
+            )
+        return settings
+
+    def with_broker(self, broker: str, ledger: str = "") -> Self:
+        """The same settings on another broker, and on its Redis unless ``ledger`` names one."""
+        update = {"broker": broker, "ledger": ledger}
+        return self.model_copy(update={"broker": self.broker.model_copy(update=update)})
+
+    @property
+    def ledger_url(self) -> str:
+        """URL of the ledger's Redis, in redis-py's form."""
+        url = self.broker.ledger or self.broker.broker
+        if url.startswith("redis+socket://"):
+            url = "unix://" + url.removeprefix("redis+socket://").replace("virtual_host=", "db=")
+        if url.startswith("sqs:"):
+            raise SettingsError(
+                "PIXFLEET_LEDGER: an SQS fleet needs a small Redis for its ledger; "
+                "set it to redis://host:6379/0"
+            )
+        return url
+
+
+def variable(group: type[BaseSettings], field: str) -> str:
+    """The environment variable that sets a field."""
+    alias = group.model_fields[field].validation_alias
+    if isinstance(alias, str):
+        return alias
+    return f"{group.model_config.get('env_prefix', '')}{field}".upper()
+
+
+def _explain(error: ValidationError) -> str:
+    group = next((g for g in GROUPS if g.__name__ == error.title), BrokerSettings)
+    faults: list[str] = []
+    for fault in error.errors(include_url=False):
+        field = str(fault["loc"][0])
+        name = variable(group, field) if field in group.model_fields else field
+        faults.append(f"{name}: {fault['msg']} (got {fault['input']!r})")
+    return "; ".join(faults)
+
+
+def document() -> str:
+    """docs/configuration.md, generated from the models."""
+    lines = [
+        "# Configuration",
+        "",
+        "Generated from `config/settings.py` by `make docs`. Settings are environment variables;",
+        "each has a default that works on a laptop.",
+    ]
+    for group in GROUPS:
+        lines += ["", f"## {(group.__doc__ or '').strip().rstrip('.')}", ""]
+        lines += ["| variable | default | what it is |", "|---|---|---|"]
+        for name, field in group.model_fields.items():
+            default = "(empty)" if field.default == "" else f"`{field.default}`"
+            lines.append(f"| `{variable(group, name)}` | {default} | {field.description} |")
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    Path("docs/configuration.md").write_text(document(), encoding="utf-8")

@@ -1,0 +1,26 @@
+"""What other applications install and call.
+
+    from pixfleet.producer import ImageJob, Producer
+
+    producer = Producer("redis://127.0.0.1:6379/0")
+    handle = producer.submit(ImageJob(source="s3://bucket/cat.jpg", recipe="web", output="s3://site/cat"))
+    manifest = handle.result(timeout_s=60)
+"""
+
+from pixfleet.config.contract import ImageJob, Manifest, Recipe, VariantSpec
+
+from .client import JobHandle, Producer
+from .ledger import JobStatus, LedgerUnavailableError, ResultTimeoutError, UnknownJobError
+
+__all__ = [
+    "ImageJob",
+    "JobHandle",
+    "JobStatus",
+    "LedgerUnavailableError",
+    "Manifest",
+    "Producer",
+    "Recipe",
+    "ResultTimeoutError",
+    "UnknownJobError",
+    "VariantSpec",
+]

@@ -1,0 +1,275 @@
+"""The job ledger as a producer sees it: register, look up, wait.
+
+Redis holds a hash per job; workers move it (pixfleet.workers.fleet.jobs), producers read it.
+"""
+
+from __future__ import annotations
+
+import time
+import zlib
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib import resources
+from typing import TYPE_CHECKING, Any, Final, cast
+
+import redis
+from redis.backoff import ExponentialWithJitterBackoff
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import RedisError
+from redis.exceptions import TimeoutError as RedisTimeoutError
+from redis.retry import Retry
+
+from pixfleet.config import keys
+from pixfleet.config.contract import JobState, Manifest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+_POLL_FIRST_S: Final = 0.02
+_POLL_MOST_S: Final = 0.5
+
+
+class LedgerUnavailableError(ConnectionError):
+    """The ledger's Redis did not answer; says which, without its password."""
+
+
+class UnknownJobError(LookupError):
+    """No job of that id: never submitted, or its result has expired."""
+
+
+class ResultTimeoutError(TimeoutError):
+    """The job had not ended when the time was up."""
+
+
+@dataclass(frozen=True, slots=True)
+class JobStatus:
+    """Where a job stands."""
+
+    id: str
+    state: JobState
+    tenant: str
+    recipe: str
+    source: str
+    attempts: int
+    """how often a worker took it up"""
+    submitted_at: float
+    """UTC seconds"""
+    ended_at: float | None
+    worker: str
+
+
+@dataclass(frozen=True, slots=True)
+class BatchStatus:
+    """Where a batch stands."""
+
+    id: str
+    submitted: int
+    done: int
+    failed: int
+    closed: bool
+    """no more jobs will come"""
+    summarized: bool
+    """manifest and report are written"""
+    variants: int
+    bytes_in: int
+    bytes_out: int
+    memo_hits: int
+    cpu_ms: int
+    cost_nano_usd: int
+    saved_nano_usd: int
+    problem: str
+    """why the summary could not be written; empty when it could"""
+
+    @property
+    def ended(self) -> int:
+        """Jobs that are done or failed."""
+        return self.done + self.failed
+
+
+@dataclass(frozen=True, slots=True)
+class Registration:
+    """One job to be registered; ``message`` empty where a broker beyond Redis carries it."""
+
+    id: str
+    tenant: str
+    recipe: str
+    source: str
+    queue: str
+    batch: str
+    message: bytes
+
+
+def connect(url: str) -> redis.Redis:
+    """A client that retries a broken connection three times, with jitter."""
+    backoff = ExponentialWithJitterBackoff(base=0.05, cap=1.0)
+    return redis.Redis.from_url(  # pyright: ignore[reportReturnType] (async overload)
+        url,
+        retry=Retry(backoff, 3),
+        retry_on_error=[RedisConnectionError, RedisTimeoutError],
+        socket_connect_timeout=5,
+        health_check_interval=30,
+    )
+
+
+class Ledger:
+    """The ledger's records, for reading and registering."""
+
+    def __init__(self, client: redis.Redis) -> None:
+        self.redis = client
+        script = (resources.files("pixfleet.producer") / "submit.lua").read_text(encoding="utf-8")
+        self._submit = client.register_script(script)
+
+    def register(self, jobs: Iterable[Registration]) -> list[bool]:
+        """Register (and, on Redis, queue) jobs in one round trip; False: was known already."""
+        with answering(self.redis):
+            pipe = self.redis.pipeline(transaction=False)
+            for job in jobs:
+                self._submit(
+                    keys=[
+                        keys.JOB + job.id,
+                        keys.BATCH + job.batch,
+                        keys.BATCH_JOBS + job.batch,
+                        job.queue,
+                    ],
+                    args=[
+                        job.id,
+                        job.tenant,
+                        job.recipe,
+                        job.source,
+                        job.queue,
+                        job.batch,
+                        job.message,
+                    ],
+                    client=pipe,
+                )
+            return [answer == 1 for answer in pipe.execute()]
+
+    def status(self, job_id: str) -> JobStatus:
+        """Where the job stands.
+
+        Raises:
+            UnknownJobError: no such job.
+        """
+        names = "state tenant recipe source attempts submitted_at ended_at owner".split()
+        with answering(self.redis):
+            values = cast("list[Any]", self.redis.hmget(keys.JOB + job_id, names))
+        if values[0] is None:
+            raise UnknownJobError(
+                f"no job {job_id}: it was never submitted here, or its result has expired"
+            )
+        text = [value.decode() if value is not None else "" for value in values]
+        return JobStatus(
+            id=job_id,
+            state=cast("JobState", text[0]),
+            tenant=text[1],
+            recipe=text[2],
+            source=text[3],
+            attempts=int(text[4] or 0),
+            submitted_at=float(text[5] or 0),
+            ended_at=float(text[6]) if text[6] else None,
+            worker=text[7],
+        )
+
+    def manifest(self, job_id: str) -> Manifest | None:
+        """The manifest of an ended job, None while it has none."""
+        with answering(self.redis):
+            packed = cast("bytes | None", self.redis.hget(keys.JOB + job_id, "manifest"))
+        return Manifest.model_validate_json(zlib.decompress(packed)) if packed else None
+
+    def manifests(self, batch: str, *, page: int = 500) -> Iterator[Manifest]:
+        """The manifests of a batch in the order of submission, read ``page`` at a time."""
+        start = 0
+        while True:
+            with answering(self.redis):
+                name = keys.BATCH_JOBS + batch
+                ids = cast("list[bytes]", self.redis.lrange(name, start, start + page - 1))
+                pipe = self.redis.pipeline(transaction=False)
+                for job_id in ids:
+                    pipe.hget(keys.JOB + job_id.decode(), "manifest")
+                packed = pipe.execute()
+            for blob in packed:
+                if blob is not None:
+                    yield Manifest.model_validate_json(zlib.decompress(blob))
+            if len(ids) < page:
+                return
+            start += page
+
+    def wait(self, job_id: str, timeout_s: float) -> Manifest:
+        """The job's manifest, as soon as it has ended.
+
+        Raises:
+            UnknownJobError: no such job.
+            ResultTimeoutError: it had not ended within ``timeout_s``.
+        """
+        deadline = time.monotonic() + timeout_s
+        pause_s = _POLL_FIRST_S
+        while True:
+            if manifest := self.manifest(job_id):
+                return manifest
+            status = self.status(job_id)
+            left_s = deadline - time.monotonic()
+            if left_s <= 0:
+                raise ResultTimeoutError(
+                    f"job {job_id} is {status.state} after {timeout_s:g} s; "
+                    "is a worker running? `pixfleet doctor` tells"
+                )
+            time.sleep(min(pause_s, left_s))
+            pause_s = min(pause_s * 1.5, _POLL_MOST_S)
+
+    def close_batch(self, batch: str, fields: dict[str, str]) -> None:
+        """Say that no more jobs will come, and what the summary needs to know."""
+        with answering(self.redis):
+            mapping: dict[Any, Any] = {**fields, "closed": "1"}
+            self.redis.hset(keys.BATCH + batch, mapping=mapping)
+
+    def cancel_batch(self, batch: str) -> None:
+        """Jobs of the batch that no worker has taken up yet end as cancelled."""
+        with answering(self.redis):
+            self.redis.hset(keys.BATCH + batch, "cancelled", "1")
+
+    def batch_fields(self, batch: str) -> dict[str, str]:
+        """Everything that is recorded of a batch."""
+        with answering(self.redis):
+            raw = cast("dict[bytes, bytes]", self.redis.hgetall(keys.BATCH + batch))
+        return {name.decode(): value.decode() for name, value in raw.items()}
+
+    def batch(self, batch: str) -> BatchStatus:
+        """Where a batch stands."""
+        fields = self.batch_fields(batch)
+        count = {name: int(value) for name, value in fields.items() if value.lstrip("-").isdigit()}
+        return BatchStatus(
+            id=batch,
+            submitted=count.get("submitted", 0),
+            done=count.get("done", 0),
+            failed=count.get("failed", 0),
+            closed="closed" in fields,
+            summarized="summarized" in fields,
+            variants=count.get("variants", 0),
+            bytes_in=count.get("bytes_in", 0),
+            bytes_out=count.get("bytes_out", 0),
+            memo_hits=count.get("memo_hits", 0),
+            cpu_ms=count.get("cpu_ms", 0),
+            cost_nano_usd=count.get("cost_nano_usd", 0),
+            saved_nano_usd=count.get("saved_nano_usd", 0),
+            problem=fields.get("problem", ""),
+        )
+
+
+@contextmanager
+def answering(client: redis.Redis) -> Iterator[None]:
+    """Translate a Redis that is away into one clear error.
+
+    Raises:
+        LedgerUnavailableError: with the address, without user or password.
+    """
+    try:
+        yield
+    except (RedisConnectionError, RedisTimeoutError) as error:
+        where = client.connection_pool.connection_kwargs
+        address = where.get("path") or f"{where.get('host')}:{where.get('port')}"
+        raise LedgerUnavailableError(
+            f"no answer from Redis at {address}: {error}; is the broker running? "
+            "`pixfleet up` starts an embedded one, PIXFLEET_BROKER names another"
+        ) from None
+    except RedisError as error:
+        raise LedgerUnavailableError(f"Redis refused: {error}") from error

@@ -1,0 +1,19 @@
+-- Registers a job and queues its message, both or neither.
+-- KEYS: job, batch, batch's list of jobs, queue
+-- ARGV: id, tenant, recipe, source, queue's name, batch (or ''), message for the queue (or '')
+-- Returns 1 when accepted now, 0 when the job was already known (the same idempotency key).
+if redis.call('EXISTS', KEYS[1]) == 1 then
+  return 0
+end
+local now = redis.call('TIME')
+redis.call('HSET', KEYS[1], 'state', 'queued', 'tenant', ARGV[2], 'recipe', ARGV[3],
+  'source', ARGV[4], 'queue', ARGV[5], 'submitted_at', now[1] .. '.' .. string.format('%06d', now[2]))
+if ARGV[6] ~= '' then
+  redis.call('HSET', KEYS[1], 'batch', ARGV[6])
+  redis.call('HINCRBY', KEYS[2], 'submitted', 1)
+  redis.call('RPUSH', KEYS[3], ARGV[1])
+end
+if ARGV[7] ~= '' then
+  redis.call('LPUSH', KEYS[4], ARGV[7])
+end
+return 1

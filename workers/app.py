@@ -1,0 +1,56 @@
+"""The composition root of a worker: ``celery -A pixfleet.workers.app worker``."""
+
+from __future__ import annotations
+
+import os
+import sys
+import warnings
+
+import structlog
+from celery import Celery, signals
+
+from pixfleet.config.broker import celery_options
+from pixfleet.config.settings import Settings
+
+# Celery acknowledges late on purpose; it reminds us at every start that it may do so.
+warnings.filterwarnings("ignore", message=".*worker_cancel_long_running_tasks.*")
+# A stopped worker gives its tasks back instead of waiting for them.
+os.environ.setdefault("REMAP_SIGTERM", "SIGQUIT")
+
+settings = Settings.load()
+app = Celery("pixfleet")
+app.conf.update(celery_options(settings))
+app.conf.update(
+    worker_soft_shutdown_timeout=settings.worker.soft_shutdown_s,
+    imports=[
+        "pixfleet.workers.tasks.prepare",
+        "pixfleet.workers.tasks.encode",
+        "pixfleet.workers.tasks.finalize",
+        "pixfleet.workers.tasks.summarize",
+    ],
+)
+
+
+def _log_to_stderr() -> None:
+    terminal = sys.stderr.isatty()
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            structlog.dev.ConsoleRenderer() if terminal else structlog.processors.JSONRenderer(),
+        ],
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
+
+
+_log_to_stderr()
+
+
+@signals.worker_process_init.connect
+def _quiet_child(**_: object) -> None:
+    """One thread a child: the pool is what uses the cores."""
+    import cv2  # noqa: PLC0415 (a monitor or Flower that imports the app needs no OpenCV)
+
+    cv2.setNumThreads(1)

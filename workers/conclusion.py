@@ -1,0 +1,98 @@
+"""The last step of a job: merge what was made, write the manifest, end the job in the ledger."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import TYPE_CHECKING
+
+import structlog
+
+from pixfleet.config.contract import Failure, ImageJob, Manifest, Part, Receipt, Recipe
+
+from .errors import PermanentError
+from .failures import failure_of
+from .fleet.jobs import owner_name
+from .recall import remember
+from .spend.meter import merge
+from .storage.objects import ObjectStore
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from .runtime import Runtime
+
+_log = structlog.get_logger()
+
+
+def begin(job_id: str, job: ImageJob, attempts: int) -> Manifest:
+    """The manifest of a job of which nothing is known yet."""
+    return Manifest(
+        job_id=job_id,
+        source=job.source,
+        output=job.output,
+        recipe=job.recipe if isinstance(job.recipe, str) else job.recipe.name,
+        tenant=job.tenant,
+        status="failed",
+        attempts=attempts,
+        worker=owner_name(),
+        finished_at=dt.datetime.now(dt.UTC),
+    )
+
+
+def conclude(
+    runtime: Runtime, job: ImageJob, draft: Manifest, parts: Sequence[Part], fence: int
+) -> str | None:
+    """End the job, once; the answer is the batch that ended with it."""
+    manifest = _merged(draft, parts, job.recipe)
+    if runtime.settings.memo.enabled:
+        remember(runtime, job, manifest)
+    if not job.batch:
+        manifest = _published(job, manifest)
+    completion = runtime.ledger.complete(manifest, fence)
+    if not completion.accepted:
+        _log.warning("job.superseded", job=draft.job_id, fence=fence)
+    _log.info(
+        "job.ended",
+        job=manifest.job_id,
+        status=manifest.status,
+        variants=len(manifest.variants),
+        cost_usd=str(manifest.receipt.cost_usd),
+        failures=[failure.code for failure in manifest.failures],
+    )
+    return completion.ended_batch
+
+
+def _merged(draft: Manifest, parts: Sequence[Part], recipe: str | Recipe) -> Manifest:
+    variants = [*draft.variants, *(v for part in parts for v in part.variants)]
+    failures = (*draft.failures, *(f for part in parts for f in part.failures))
+    if isinstance(recipe, Recipe):
+        order = {spec.name: place for place, spec in enumerate(recipe.variants)}
+        variants.sort(key=lambda variant: order.get(variant.name, 0))
+    made_something = bool(variants or draft.features)
+    status = "done" if not failures else "partial" if made_something else "failed"
+    return draft.model_copy(
+        update={
+            "status": status,
+            "variants": tuple(variants),
+            "failures": failures,
+            "receipt": merge([draft.receipt, *(part.receipt for part in parts)]),
+            "finished_at": dt.datetime.now(dt.UTC),
+        }
+    )
+
+
+def _published(job: ImageJob, manifest: Manifest) -> Manifest:
+    """Write a single job's manifest beside its variants; a batch writes one for all."""
+    try:
+        data = manifest.model_dump_json(indent=1).encode()
+        ObjectStore(job.output).put(f"{job.output_name}/manifest.json", data)
+    except PermanentError as error:
+        failures: tuple[Failure, ...] = (*manifest.failures, failure_of(error))
+        status = "partial" if manifest.variants or manifest.features else "failed"
+        return manifest.model_copy(update={"failures": failures, "status": status})
+    return manifest
+
+
+def lone(failure: Failure) -> Part:
+    """A part that made nothing, and why."""
+    return Part(failures=(failure,), receipt=Receipt())

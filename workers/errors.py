@@ -1,0 +1,67 @@
+"""The errors of the workers.
+
+    WorkError                 code, message, hint
+    ├── PermanentError        the same input fails again: record it, never retry
+    │   ├── SourceError       the source cannot be had: missing, empty, forbidden, outside its root
+    │   ├── LimitError        larger than a limit allows; seen before a pixel is decoded
+    │   ├── DecodeError       not an image, truncated or corrupt
+    │   ├── EncodeError       an encoder refused or broke
+    │   ├── RecipeError       the recipe is unknown or asks for what cannot be
+    │   └── OutputError       the result cannot be written: full disk, forbidden, outside the output
+    └── RetryableError        the world was unavailable: back off and retry
+        └── StoreUnavailableError   the object store did not answer
+
+Third-party exceptions are translated once, where the library is called. Bugs stay ordinary
+exceptions and are loud.
+"""
+
+from __future__ import annotations
+
+
+class WorkError(Exception):
+    """Base of all errors that workers raise on purpose.
+
+    ``code`` is stable and snake_case, ``message`` says what and where, ``hint`` how to mend it.
+    """
+
+    def __init__(self, code: str, message: str, hint: str) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.hint = hint
+
+
+class PermanentError(WorkError):
+    """The same input fails again: record it, never retry."""
+
+
+class SourceError(PermanentError):
+    """The source cannot be had: missing, empty, forbidden or outside its root."""
+
+
+class LimitError(PermanentError):
+    """Larger than a limit allows; raised before a pixel is decoded."""
+
+
+class DecodeError(PermanentError):
+    """Not an image, unsupported, truncated or corrupt."""
+
+
+class EncodeError(PermanentError):
+    """An encoder refused or broke."""
+
+
+class RecipeError(PermanentError):
+    """The recipe is unknown or asks for what cannot be."""
+
+
+class OutputError(PermanentError):
+    """The result cannot be written: disk full, forbidden, or outside the output."""
+
+
+class RetryableError(WorkError):
+    """The world was unavailable: back off and retry."""
+
+
+class StoreUnavailableError(RetryableError):
+    """The object store did not answer."""

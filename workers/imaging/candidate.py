@@ -1,0 +1,187 @@
+"""One format's best bytes for one image."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final
+
+from . import png
+from .codec import Metadata
+from .codecs import ALPHA_FORMATS, check_sides, lossy_codecs
+from .search import BELOW, Outcome, Probe, predicted_quality, search
+from .webp import lossless_webp
+
+if TYPE_CHECKING:
+    from .codec import Codec
+    from .original import Original
+    from .ssimulacra2 import Reference
+
+# A file shrinks by about this much for a point of SSIMULACRA2 (median of the searches' own probes
+# on photographs), and by this much in a codec's lossless finish.
+_BYTES_PER_POINT: Final = 0.05
+_FINISHED_SHARE: Final = 0.9
+_NEAR_POINTS: Final = 12.0
+_HOPELESS: Final = 1.2
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """What a candidate has to reach and may spend.
+
+    Attributes:
+        target: SSIMULACRA2.
+        max_probes: encodings a search may try.
+        avif_speed: libavif's.
+        metadata: embedded in the final bytes.
+        bytes_to_beat: give up once clearly more would be needed.
+    """
+
+    target: float
+    max_probes: int
+    avif_speed: int
+    metadata: Metadata
+    bytes_to_beat: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A format's best: as in ``encode.Encoded``, which adds the image and the bill."""
+
+    format: str
+    data: bytes
+    quality: float | None
+    metric: str
+    score: float
+    reached: bool
+    probes: int
+    encoder: str
+    notes: tuple[str, ...] = ()
+
+
+class Abandoned(Exception):  # noqa: N818 (an ending of a search, not an error)
+    """The candidate would have needed about ``expected_bytes``, clearly more than another took."""
+
+    def __init__(self, expected_bytes: int) -> None:
+        super().__init__(f"about {expected_bytes} bytes")
+        self.expected_bytes = expected_bytes
+
+
+def attempt(original: Original, name: str, trial: Trial) -> Candidate:
+    """The smallest bytes of one format within the promise; the best score where it is out of reach.
+
+    Raises:
+        EncodeError: ``format_side_limit``, ``encoder_missing``, ``encoder_failed``,
+            ``icc_unsupported``.
+        Abandoned: only with ``trial.bytes_to_beat``.
+    """
+    check_sides(name, original.width, original.height)
+    if name == "png":
+        return _png(original, trial)
+    if name == "webp" and original.graphic:
+        return _webp_of_graphics(original, trial)
+    return _lossy(original, name, trial)
+
+
+def _lossy(original: Original, name: str, trial: Trial) -> Candidate:
+    flat = original.alpha and name not in ALPHA_FORMATS
+    best: Candidate | None = None
+    spent = 0
+    for codec in lossy_codecs(name, trial.avif_speed):
+        outcome = _searched(original, codec, trial, flat=flat)
+        spent += outcome.probes
+        candidate = Candidate(
+            format=name,
+            data=outcome.best.data,
+            quality=outcome.best.quality,
+            metric="ssimulacra2",
+            score=outcome.best.score,
+            reached=outcome.reached,
+            probes=spent,
+            encoder=codec.encoder,
+        )
+        if best is None or candidate.score > best.score:
+            best = replace(candidate, data=codec.finish(candidate.data, trial.metadata))
+        if outcome.reached or outcome.best.quality < codec.scale.highest:
+            break  # a search that ran out of probes says nothing about its codec's reach
+    assert best is not None  # noqa: S101 (lossy_codecs is never empty)
+    notes = () if best.reached else (f"target unreachable: best {best.score:.1f}",)
+    return replace(
+        best, probes=spent, notes=(*(("laid on the background",) if flat else ()), *notes)
+    )
+
+
+def _searched(original: Original, codec: Codec, trial: Trial, *, flat: bool) -> Outcome:
+    pixels = original.flat if flat else original.pixels
+    reference: Reference = original.flat_reference if flat else original.reference
+
+    def probe(quality: float) -> Probe:
+        data = codec.encode(pixels, quality, trial.metadata)
+        return Probe(quality, data, reference.score(codec.decode(data)))
+
+    def hopeless(latest: Probe) -> bool:
+        return _expected_bytes(latest, trial.target) > _HOPELESS * (trial.bytes_to_beat or math.inf)
+
+    outcome = search(
+        probe,
+        codec.scale,
+        trial.target,
+        start=predicted_quality(codec.scale, original.texture, trial.target),
+        max_probes=trial.max_probes,
+        hopeless=hopeless,
+    )
+    if outcome.abandoned:
+        raise Abandoned(round(_expected_bytes(outcome.best, trial.target)))
+    return outcome
+
+
+def _expected_bytes(probe: Probe, target: float) -> float:
+    """What the finished file should take at the target, judged from one probe."""
+    missing = min(_NEAR_POINTS, max(-_NEAR_POINTS, target - probe.score))
+    return len(probe.data) * _FINISHED_SHARE * math.exp(_BYTES_PER_POINT * missing)
+
+
+def _lossless(name: str, data: bytes, encoder: str) -> Candidate:
+    return Candidate(name, data, None, "lossless", 100.0, reached=True, probes=1, encoder=encoder)
+
+
+def _webp_of_graphics(original: Original, trial: Trial) -> Candidate:
+    encoder = lossy_codecs("webp", trial.avif_speed)[0].encoder
+    data = lossless_webp(original.pixels, trial.metadata)
+    exact = _lossless("webp", data, f"{encoder} lossless")
+    to_beat = min(len(data), trial.bytes_to_beat or len(data))
+    try:
+        lossy = _lossy(original, "webp", replace(trial, bytes_to_beat=to_beat))
+    except Abandoned:
+        return exact
+    if lossy.reached and len(lossy.data) < len(data):
+        return replace(lossy, probes=lossy.probes + 1)
+    return replace(exact, probes=lossy.probes + 1)
+
+
+def _png(original: Original, trial: Trial) -> Candidate:
+    data = png.lossless_png(original.pixels, trial.metadata)
+    best = _lossless("png", data, png.ENCODER)
+    quantiser = png.palette_encoder()
+    if quantiser is None or png.has_few_colours(original.pixels):
+        return best
+    spent = 1
+    for colours in png.COLOURS[: trial.max_probes]:
+        data = png.palette_png(original.pixels, colours, trial.metadata)
+        spent += 1
+        if len(data) >= len(best.data):
+            break
+        score = original.reference.score(png.decode_png(data))
+        if score < trial.target - BELOW:
+            break
+        best = Candidate(
+            "png",
+            data,
+            colours,
+            "ssimulacra2",
+            score,
+            reached=True,
+            probes=spent,
+            encoder=quantiser,
+        )
+    return replace(best, probes=spent)

@@ -1,0 +1,83 @@
+"""The table of encoders: what makes which format, and what each cannot."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import TYPE_CHECKING, Final
+
+from PIL import features
+
+from pixfleet.workers.errors import EncodeError
+
+from . import avif, jpeg, png, webp
+from .jxl import JpegXl, JpegXlImagePlugin
+
+if TYPE_CHECKING:
+    from .codec import Codec
+
+FORMATS: Final = ("jpeg", "webp", "avif", "jxl", "png")
+ALPHA_FORMATS: Final = frozenset({"webp", "avif", "jxl", "png"})
+ANIMATED_FORMATS: Final = frozenset({"webp", "avif", "png"})
+
+_MAX_SIDE_PX: Final = {
+    "jpeg": jpeg.MAX_SIDE_PX,
+    "webp": webp.MAX_SIDE_PX,
+    "avif": avif.MAX_SIDE_PX,
+    "jxl": (1 << 30) - 1,
+    "png": png.MAX_SIDE_PX,
+}
+
+
+def lossy_codecs(format_name: str, avif_speed: int) -> tuple[Codec, ...]:
+    """The lossy encoders of a format, best first; a later one reaches what the earlier cannot.
+
+    Raises:
+        EncodeError: ``encoder_missing``, no library here writes the format.
+    """
+    if format_name == "jpeg":
+        return jpeg.jpeg_codecs()
+    if format_name == "webp" and features.check("webp"):
+        return (webp.WebP(),)
+    if format_name == "avif" and features.check("avif"):
+        return avif.avif_codecs(avif_speed)
+    if format_name == "jxl" and JpegXlImagePlugin is not None:
+        return (JpegXl(),)
+    raise EncodeError(
+        "encoder_missing",
+        f"no encoder for {format_name} is installed",
+        "Install pixfleet[worker] on a platform with wheels for it, or drop the format.",
+    )
+
+
+def check_sides(format_name: str, width: int, height: int) -> None:
+    """Refuse what the format cannot hold.
+
+    Raises:
+        EncodeError: ``format_side_limit``.
+    """
+    limit = _MAX_SIDE_PX[format_name]
+    if max(width, height) > limit:
+        raise EncodeError(
+            "format_side_limit",
+            f"{format_name} holds at most {limit} px a side; the image has {width}×{height}",
+            "Choose a smaller size, or another format for this image.",
+        )
+
+
+@lru_cache(maxsize=1)
+def codec_versions() -> dict[str, str]:
+    """Format to encoder and version, of the formats that can be written here.
+
+    A fallback in use shows as the encoder it is. Different bytes mean a different string, so it
+    serves as part of a memo key.
+    """
+    versions: dict[str, str] = {}
+    for name in FORMATS:
+        if name == "png":
+            versions[name] = png.palette_encoder() or png.ENCODER
+            continue
+        try:
+            versions[name] = lossy_codecs(name, avif_speed=9)[0].encoder
+        except EncodeError:
+            continue
+    return versions

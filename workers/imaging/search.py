@@ -1,0 +1,153 @@
+"""The search for the quality that just keeps a promise."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from .codec import QualityScale
+    from .texture import Texture
+
+BELOW: Final = 0.5
+"""A score this far under the target still keeps the promise."""
+
+ABOVE: Final = 1.0
+"""A score this far over the target is near enough to stop."""
+
+_AIM: Final = 0.2
+_CAUTIOUS_AIM: Final = 1.5
+_LEAST_DISTORTION: Final = 0.5
+_MOST_PREDICTED: Final = 0.4
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """One encoding, decoded and scored in full."""
+
+    quality: float
+    data: bytes
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a search ended.
+
+    Attributes:
+        best: the smallest probe within the promise; else the one of the highest score.
+        reached: ``best`` is within the promise.
+        probes: how many encodings were tried.
+        abandoned: the caller gave it up before it could end.
+    """
+
+    best: Probe
+    reached: bool
+    probes: int
+    abandoned: bool = False
+
+
+def predicted_quality(scale: QualityScale, texture: Texture, target: float) -> float:
+    """Where to begin: the quality at which an image of this texture should score ``target``."""
+    excess = float(np.dot(scale.predictor, texture))
+    excess = min(_MOST_PREDICTED, max(-_MOST_PREDICTED, excess))
+    return _on_scale(scale, _quality(scale, _log_distortion(target + _AIM) - excess))
+
+
+def search(
+    trial: Callable[[float], Probe],
+    scale: QualityScale,
+    target: float,
+    *,
+    start: float,
+    max_probes: int,
+    hopeless: Callable[[Probe], bool] | None = None,
+) -> Outcome:
+    """Find the lowest quality whose score is at least ``target - 0.5``, stopping at ``+ 1.0``.
+
+    Every encoder's distortion (100 - SSIMULACRA2) on one image is nearly a multiple of its typical
+    distortion at the same quality. So the search runs on the logarithms of both: after one probe
+    it shifts the typical curve, after two it takes the secant through the two nearest probes.
+
+    Args:
+        trial: encodes at a quality, decodes, scores; called at most ``max_probes`` times.
+        scale: the encoder's quality numbers.
+        target: SSIMULACRA2 to reach.
+        start: the first quality to try.
+        max_probes: at least 1; the last one is spent with caution when none has passed yet.
+        hopeless: called with each probe; True ends the search early.
+    """
+    probes: list[Probe] = []
+    quality: float | None = start
+    while quality is not None and len(probes) < max_probes:
+        probe = trial(quality)
+        probes.append(probe)
+        if hopeless is not None and hopeless(probe):
+            return _outcome(probes, target, abandoned=True)
+        if -BELOW <= probe.score - target <= ABOVE:
+            break
+        quality = _next(probes, scale, target, last=len(probes) == max_probes - 1)
+    return _outcome(probes, target)
+
+
+def _outcome(probes: Sequence[Probe], target: float, *, abandoned: bool = False) -> Outcome:
+    passing = [probe for probe in probes if probe.score >= target - BELOW]
+    if passing:
+        best = min(passing, key=lambda probe: len(probe.data))
+    else:
+        best = max(probes, key=lambda probe: probe.score)
+    return Outcome(best, reached=bool(passing), probes=len(probes), abandoned=abandoned)
+
+
+def _next(
+    probes: Sequence[Probe], scale: QualityScale, target: float, *, last: bool
+) -> float | None:
+    """The next quality to try, strictly between the best failing and passing ones; None to stop."""
+    low = max((p for p in probes if p.score < target), key=lambda p: p.quality, default=None)
+    high = min((p for p in probes if p.score >= target), key=lambda p: p.quality, default=None)
+    if low is not None and high is not None and low.quality >= high.quality:
+        return None  # not monotonic here: what passes is as good as it gets
+    floor = scale.lowest if low is None else low.quality + scale.step
+    ceiling = scale.highest if high is None else high.quality - scale.step
+    if floor > ceiling:
+        return None
+    aim = target + (_CAUTIOUS_AIM if last and high is None else _AIM)
+    wanted = _on_scale(scale, _quality(scale, _wanted_typical(probes, scale, aim)))
+    return min(ceiling, max(floor, wanted))
+
+
+def _wanted_typical(probes: Sequence[Probe], scale: QualityScale, aim: float) -> float:
+    """Log of the typical distortion at which this image should score ``aim``."""
+    goal = _log_distortion(aim)
+    points = sorted(
+        ((_typical(scale, p.quality), _log_distortion(p.score)) for p in probes),
+        key=lambda point: abs(point[1] - goal),
+    )
+    (x, y), slope = points[0], 1.0
+    if len(points) > 1 and points[1][0] != x:
+        slope = min(2.5, max(0.4, (points[1][1] - y) / (points[1][0] - x)))
+    return x + (goal - y) / slope
+
+
+def _log_distortion(score: float) -> float:
+    return math.log(max(_LEAST_DISTORTION, 100.0 - score))
+
+
+def _typical(scale: QualityScale, quality: float) -> float:
+    qualities, distortions = zip(*scale.typical, strict=True)
+    return float(np.interp(quality, qualities, np.log(distortions)))
+
+
+def _quality(scale: QualityScale, log_distortion: float) -> float:
+    qualities, distortions = zip(*scale.typical, strict=True)
+    return float(np.interp(-log_distortion, -np.log(distortions), qualities))
+
+
+def _on_scale(scale: QualityScale, quality: float) -> float:
+    rounded = round(quality / scale.step) * scale.step
+    return min(scale.highest, max(scale.lowest, rounded))

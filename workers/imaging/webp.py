@@ -1,0 +1,47 @@
+"""WebP through Pillow: lossy VP8, and VP8L without loss."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import PIL
+from PIL import features
+
+from .codec import Metadata, QualityScale, load, save
+from .quality_scales import WEBP
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Pixels = NDArray[np.uint8]
+
+MAX_SIDE_PX: Final = 16_383
+
+
+@dataclass(frozen=True, slots=True)
+class WebP:
+    """Lossy WebP: 4:2:0, alpha kept without loss."""
+
+    method: int = 4
+    format: str = "webp"
+    scale: QualityScale = WEBP
+
+    @property
+    def encoder(self) -> str:
+        return f"pillow {PIL.__version__} libwebp {features.version('webp')} method {self.method}"
+
+    def encode(self, pixels: Pixels, quality: float, metadata: Metadata) -> bytes:
+        return save(pixels, "WEBP", metadata, quality=quality, method=self.method)
+
+    def decode(self, data: bytes) -> Pixels:
+        return load(data)
+
+    def finish(self, data: bytes, metadata: Metadata) -> bytes:  # noqa: ARG002 (embedded by encode)
+        return data
+
+
+def lossless_webp(pixels: Pixels, metadata: Metadata) -> bytes:
+    """WebP that decodes to the same visible pixels; colours under full transparency are dropped."""
+    return save(pixels, "WEBP", metadata, lossless=True, quality=75, method=4)

@@ -1,0 +1,110 @@
+"""A job's source, fetched, hashed and checked, before a pixel is decoded."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pixfleet.config.contract import ImageJob, Recipe
+from pixfleet.config.recipes import RecipeInvalidError, RecipeNotFoundError, load_recipe
+
+from .errors import LimitError, PermanentError, RecipeError
+from .imaging.header import Header, Limits, read_header
+from .storage.guard import open_source
+
+if TYPE_CHECKING:
+    from pixfleet.config.settings import LimitSettings
+
+    from .spend.meter import Meter
+
+
+@dataclass(frozen=True, slots=True)
+class Intake:
+    """What is known of a job before decoding."""
+
+    job: ImageJob
+    recipe: Recipe
+    data: bytes
+    sha256: str
+    header: Header
+
+    @property
+    def animated(self) -> bool:
+        """Are all frames to be kept, where a format can?"""
+        return self.header.frames > 1 and self.recipe.animation == "keep"
+
+
+def recipe_of(job: ImageJob, folder: str) -> Recipe:
+    """The job's recipe.
+
+    Raises:
+        RecipeError: unknown to this worker, or its file is faulty.
+    """
+    if isinstance(job.recipe, Recipe):
+        return job.recipe
+    try:
+        return load_recipe(job.recipe, folder)
+    except RecipeNotFoundError as error:
+        raise RecipeError(
+            "recipe_unknown",
+            str(error),
+            "use a built-in name, send the recipe itself, or put its file into the folder that "
+            "PIXFLEET_RECIPES_FOLDER names on the workers",
+        ) from None
+    except RecipeInvalidError as error:
+        raise RecipeError("recipe_invalid", str(error), "mend the recipe's file") from None
+
+
+def fetch(job: ImageJob, limits: LimitSettings, meter: Meter) -> tuple[bytes, str]:
+    """The source's bytes and their SHA-256 in hex.
+
+    Raises:
+        SourceError: it cannot be had.
+        LimitError: the file is too large.
+        StoreUnavailableError: the store did not answer.
+    """
+    with meter.stage("fetch"):
+        data = open_source(
+            job.source,
+            root=job.source_root,
+            max_bytes=limits.max_file_bytes,
+            on_request=meter.request,
+        )
+        meter.bytes_in(len(data))
+        return data, hashlib.sha256(data).hexdigest()
+
+
+def inspect(data: bytes, recipe: Recipe, settings: LimitSettings) -> Header:
+    """The header, within all limits and the recipe's policy on animation.
+
+    Raises:
+        DecodeError: not an image that pixfleet reads.
+        LimitError: too large in some dimension.
+        PermanentError: the recipe refuses animations.
+    """
+    header = read_header(
+        data,
+        Limits(
+            max_file_bytes=settings.max_file_bytes,
+            max_pixels=settings.max_pixels,
+            max_side_px=settings.max_side_px,
+            max_frames=settings.max_frames,
+        ),
+    )
+    if header.frames > 1 and recipe.animation == "refuse":
+        raise PermanentError(
+            "animation_refused",
+            f"the image has {header.frames} frames and recipe {recipe.name!r} refuses animations",
+            'set animation = "keep" or "first" in the recipe',
+        )
+    total_pixels = header.width * header.height * header.frames
+    if recipe.animation == "keep" and header.frames > 1:
+        if total_pixels > settings.max_animation_pixels:
+            raise LimitError(
+                "animation_too_many_pixels",
+                f"{header.frames} frames of {header.width}x{header.height} px are {total_pixels} "
+                f"px together; the limit is {settings.max_animation_pixels}",
+                'raise PIXFLEET_LIMITS_MAX_ANIMATION_PIXELS, or set animation = "first"',
+            )
+    return header

@@ -1,0 +1,261 @@
+"""From a job's message to its variants, or to the parked pixels that a chord encodes."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from pixfleet.config.contract import Failure, ImageJob, Manifest, Part, Plan, VariantSpec
+
+from .errors import PermanentError
+from .failures import failure_of
+from .imaging.animation import Frame
+from .imaging.decode import Raster, decode
+from .imaging.frames import decode_frames
+from .imaging.geometry import Size
+from .imaging.resize import pyramid, resize
+from .imaging.saliency import focus_point, saliency
+from .intake import Intake, fetch, inspect, recipe_of
+from .pipeline import Cut, fans_out, lay_out, plan
+from .recall import recall
+from .sight import FEATURES_PX, see
+from .variants import Parked, VariantMaker, park, rgb
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from .runtime import Runtime
+    from .spend.meter import Meter
+
+_WORK = "work"
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """What the first step leaves behind."""
+
+    job: ImageJob
+    """with its recipe resolved, so that later steps cannot read another"""
+    draft: Manifest
+    members: tuple[str, ...] = ()
+    """variants whose pixels are parked for a chord"""
+
+
+def prepare_job(runtime: Runtime, job: ImageJob, draft: Manifest) -> Prepared:
+    """Fetch, check and decode the source, make what is cheap, park what fans out.
+
+    What fails for good is in the draft's failures.
+
+    Raises:
+        RetryableError: the store was unavailable.
+    """
+    return _Preparation(runtime, job, draft).run()
+
+
+def encode_member(
+    runtime: Runtime, job: ImageJob, job_id: str, sha256: str, variant: str
+) -> Part:
+    """Encode one parked variant.
+
+    Raises:
+        RetryableError: the store was unavailable.
+        SourceError: its parked pixels are gone.
+    """
+    meter = runtime.meter()
+    recipe = recipe_of(job, runtime.settings.recipes.folder)
+    spec = next(spec for spec in recipe.variants if spec.name == variant)
+    with meter.stage("fetch"):
+        parked = Parked.unpack(runtime.store.get(_parking(job_id, variant)))
+    try:
+        part = VariantMaker(runtime, job, recipe, sha256, meter).make(spec, parked)
+    except PermanentError as error:
+        part = Part(failures=(failure_of(error, variant),))
+    return part.model_copy(update={"receipt": meter.receipt()})
+
+
+def clear_parked(runtime: Runtime, job_id: str) -> None:
+    """Delete what a fanned-out job parked."""
+    for key, _ in list(runtime.store.list(f"{_WORK}/{job_id}/")):
+        runtime.store.delete(key)
+
+
+def _parking(job_id: str, variant: str) -> str:
+    return f"{_WORK}/{job_id}/{variant}.npz"
+
+
+class _Preparation:
+    """One run of the first step; what is known grows as it goes."""
+
+    def __init__(self, runtime: Runtime, job: ImageJob, draft: Manifest) -> None:
+        self._runtime = runtime
+        self._job = job
+        self._draft = draft
+        self._meter: Meter = runtime.meter()
+        self._known: dict[str, Any] = {}
+        self._parts: list[Part] = []
+        self._members: list[str] = []
+
+    def run(self) -> Prepared:
+        failures: tuple[Failure, ...] = ()
+        try:
+            self._work()
+        except PermanentError as error:
+            failures = (failure_of(error),)
+        draft = self._draft.model_copy(
+            update={
+                **self._known,
+                "variants": tuple(v for part in self._parts for v in part.variants),
+                "failures": (*failures, *(f for part in self._parts for f in part.failures)),
+                "receipt": self._meter.receipt(),
+            }
+        )
+        return Prepared(self._job, draft, tuple(self._members))
+
+    def _work(self) -> None:
+        runtime, limits = self._runtime, self._runtime.settings.limits
+        recipe = recipe_of(self._job, runtime.settings.recipes.folder)
+        self._job = self._job.model_copy(update={"recipe": recipe})
+        data, sha256 = fetch(self._job, limits, self._meter)
+        self._known |= {"sha256": sha256, "bytes": len(data)}
+        if runtime.settings.memo.enabled:
+            recalled = recall(runtime, self._job, recipe, sha256, self._meter)
+            if recalled:
+                self._known |= recalled.known
+                self._parts.append(recalled.part)
+                return
+        with self._meter.stage("inspect"):
+            header = inspect(data, recipe, limits)
+        self._known |= {
+            "format": header.format,
+            "width": header.width,
+            "height": header.height,
+            "notes": header.notes,
+        }
+        self._make(Intake(self._job, recipe, data, sha256, header))
+
+    def _make(self, intake: Intake) -> None:
+        recipe, header = intake.recipe, intake.header
+        maker = VariantMaker(self._runtime, self._job, recipe, intake.sha256, self._meter)
+        cuts, same_as = lay_out(recipe, Size(header.width, header.height))
+        self._known["same_as"] = same_as
+        missing: list[Cut] = []
+        for cut in cuts:
+            part = maker.remembered(cut.spec)
+            if part:
+                self._parts.append(part)
+            else:
+                missing.append(cut)
+        layout = plan(
+            self._job, recipe, header, missing, self._runtime.settings.limits.fanout_pixels
+        )
+        self._known["plan"] = layout
+        raster = self._look(intake, missing)
+        if not raster or not missing:
+            return
+        if intake.animated:
+            self._animate(intake, maker, missing, raster)
+            return
+        placed = _focussed(intake, missing, raster)
+        self._encode(intake, maker, layout, placed, raster)
+
+    def _look(self, intake: Intake, missing: Sequence[Cut]) -> Raster | None:
+        """Decode once for all that is missing, and see the features on the way."""
+
+        def decoded() -> Raster:
+            with self._meter.stage("decode"):
+                return decode(
+                    intake.data,
+                    intake.header,
+                    needed=_needed(intake, missing),
+                    keep_icc="icc" in intake.recipe.keep,
+                )
+
+        raster = decoded() if missing else None
+        features = see(self._runtime, intake, raster or decoded, self._meter)
+        self._known["features"] = features
+        return raster
+
+    def _encode(
+        self,
+        intake: Intake,
+        maker: VariantMaker,
+        layout: Plan,
+        cuts: Sequence[Cut],
+        raster: Raster,
+    ) -> None:
+        recipe = intake.recipe
+        sizes = pyramid(
+            raster.pixels,
+            [cut.placement for cut in cuts],
+            background=rgb(recipe.background),
+            linear_light=recipe.linear_light,
+        )
+        for cut in cuts:
+            with self._meter.stage("resize"):
+                pixels = next(sizes)
+            parked = park(intake, cut.spec, raster, pixels)
+            if fans_out(layout, cut):
+                with self._meter.stage("store"):
+                    key = _parking(self._draft.job_id, cut.spec.name)
+                    self._runtime.store.put(key, parked.pack())
+                self._members.append(cut.spec.name)
+            else:
+                self._parts.append(self._made(cut.spec, lambda p=parked, c=cut: maker.make(c.spec, p)))
+
+    def _animate(
+        self, intake: Intake, maker: VariantMaker, cuts: Sequence[Cut], raster: Raster
+    ) -> None:
+        """Every frame is decoded once for all sizes, and resized as it comes."""
+        recipe = intake.recipe
+        with self._meter.stage("decode"):
+            decoded, loop = decode_frames(
+                intake.data, intake.header, needed=_needed(intake, cuts)
+            )
+            frames: dict[str, list[Frame]] = {cut.spec.name: [] for cut in cuts}
+            for frame in decoded:
+                for cut in cuts:
+                    pixels = resize(
+                        frame.pixels,
+                        cut.placement,
+                        background=rgb(recipe.background),
+                        linear_light=recipe.linear_light,
+                    )
+                    frames[cut.spec.name].append(Frame(pixels, frame.duration_ms))
+        for cut in cuts:
+            own = frames.pop(cut.spec.name)
+            parked = park(intake, cut.spec, raster, own[0].pixels)
+            self._parts.append(
+                self._made(cut.spec, lambda c=cut, f=own, p=parked: maker.animate(c.spec, f, loop, p))
+            )
+
+    def _made(self, spec: VariantSpec, make: Any) -> Part:
+        try:
+            return make()
+        except PermanentError as error:
+            return Part(failures=(failure_of(error, spec.name),))
+
+
+def _needed(intake: Intake, cuts: Sequence[Cut]) -> Size:
+    """The size of the whole source in the most demanding cut; enough for the features if none."""
+    header = intake.header
+    scale = max(
+        (cut.placement.scale for cut in cuts),
+        default=FEATURES_PX / max(header.width, header.height),
+    )
+    scale = min(scale, 1.0)
+    return Size(math.ceil(header.width * scale), math.ceil(header.height * scale))
+
+
+def _focussed(intake: Intake, cuts: Sequence[Cut], raster: Raster) -> list[Cut]:
+    """The cuts with smart windows moved to where the image is salient."""
+    if not any(cut.spec.fit == "smart" for cut in cuts):
+        return list(cuts)
+    seen = saliency(raster.pixels)
+    wanted = {cut.spec.name for cut in cuts}
+    placed, _ = lay_out(
+        intake.recipe,
+        Size(intake.header.width, intake.header.height),
+        lambda spec: focus_point(seen, spec.width or 1, spec.height or 1),
+    )
+    return [cut for cut in placed if cut.spec.name in wanted]

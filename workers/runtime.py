@@ -1,0 +1,83 @@
+"""What one worker process holds: settings, stores, memo, ledger, prices. Built after the fork."""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pixfleet.config import keys
+from pixfleet.config.prices import PriceBook, load_prices
+from pixfleet.config.settings import Settings
+from pixfleet.producer.ledger import connect
+
+from .embedded import default_state_dir
+from .fleet.jobs import JobLedger
+from .memo.memo import Memo
+from .spend.meter import Meter
+from .storage.blobs import BlobStore
+from .storage.objects import ObjectStore
+
+if TYPE_CHECKING:
+    from pixfleet.config.contract import ImageJob
+
+
+@dataclass(frozen=True, slots=True)
+class Runtime:
+    """One process's connections; everything a step needs and nothing global."""
+
+    settings: Settings
+    ledger: JobLedger
+    store: ObjectStore
+    """work files of jobs in flight"""
+    memo: Memo
+    prices: PriceBook
+
+    def meter(self) -> Meter:
+        """A fresh meter for one step of one job."""
+        money = self.settings.money
+        return Meter(self.prices, instance=money.instance, purchase=money.purchase)
+
+    @staticmethod
+    def output(job: ImageJob, meter: Meter) -> ObjectStore:
+        """Where the job's variants go; its billed requests are counted on the meter."""
+        return ObjectStore(job.output, on_request=meter.request)
+
+
+def store_url(settings: Settings) -> str:
+    """Where blobs and work files live: the setting's, or a folder of the state."""
+    return settings.store.url or str(
+        (default_state_dir() if not settings.store.state else settings.store.state)
+    ) + "/store"
+
+
+def build_runtime(settings: Settings) -> Runtime:
+    """Connect to everything the settings name."""
+    client = connect(settings.ledger_url)
+    url = store_url(settings)
+    memo = settings.memo
+    return Runtime(
+        settings=settings,
+        ledger=JobLedger(
+            client,
+            lease_s=settings.worker.lease_s,
+            max_attempts=settings.worker.max_attempts,
+            ttl_s=settings.result.ttl_s,
+        ),
+        store=ObjectStore(url),
+        memo=Memo(
+            client,
+            BlobStore(url),
+            max_bytes=memo.max_bytes,
+            max_age_s=int(memo.max_age_days * 86_400),
+            lock_s=memo.lock_s,
+            namespace=keys.MEMO,
+        ),
+        prices=load_prices(settings.money.book),
+    )
+
+
+@functools.cache
+def runtime() -> Runtime:
+    """This process's runtime, built at its first use: in a prefork child, after the fork."""
+    return build_runtime(Settings.load())

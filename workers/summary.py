@@ -1,0 +1,57 @@
+"""What a batch leaves in its output: manifest.jsonl, a line an image, and report.html."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import TYPE_CHECKING, Final
+
+from pixfleet.config.contract import BatchSummary
+
+from .report import render_report
+from .storage.objects import ObjectStore
+
+if TYPE_CHECKING:
+    from pixfleet.producer.ledger import BatchStatus
+
+    from .runtime import Runtime
+
+MANIFEST: Final = "manifest.jsonl"
+REPORT: Final = "report.html"
+
+
+def write_summary(runtime: Runtime, batch: str) -> None:
+    """Write both files, whole.
+
+    Raises:
+        OutputError: the output cannot be written.
+        StoreUnavailableError: the store did not answer.
+    """
+    fields = runtime.ledger.batch_fields(batch)
+    output = ObjectStore(fields["output"])
+    lines = [m.model_dump_json() for m in runtime.ledger.manifests(batch)]
+    output.put(MANIFEST, "".join(f"{line}\n" for line in lines).encode())
+    summary = totals(runtime.ledger.batch(batch))
+    page = render_report(
+        runtime.ledger.manifests(batch), summary, title=fields.get("title") or batch
+    )
+    output.put(REPORT, page)
+
+
+def totals(status: BatchStatus) -> BatchSummary:
+    """The ledger's sums of a batch."""
+    nano = Decimal("1e-9")
+    return BatchSummary(
+        batch=status.id,
+        images=status.submitted,
+        done=status.done,
+        failed=status.failed,
+        variants=status.variants,
+        bytes_in=status.bytes_in,
+        bytes_out=status.bytes_out,
+        memo_hits=status.memo_hits,
+        cpu_s=status.cpu_ms / 1000,
+        cost_usd=status.cost_nano_usd * nano,
+        saved_usd=status.saved_nano_usd * nano,
+        manifest=MANIFEST,
+        report=REPORT,
+    )

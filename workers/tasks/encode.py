@@ -1,0 +1,34 @@
+"""encode: one expensive variant, as a chord member."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from pixfleet.config.contract import TASK_ENCODE, ImageJob, Part
+from pixfleet.workers.conclusion import lone
+from pixfleet.workers.errors import RetryableError
+from pixfleet.workers.failures import failure_of
+from pixfleet.workers.preparation import encode_member
+from pixfleet.workers.runtime import runtime
+
+from .policy import retry_later, step
+
+if TYPE_CHECKING:
+    from celery import Task
+
+
+@step(TASK_ENCODE)
+def encode(task: Task, message: dict[str, Any]) -> dict[str, Any]:
+    """Encode the parked pixels of one variant; the answer is a part of the manifest."""
+    part: Part
+    try:
+        job = ImageJob.model_validate(message["job"])
+        part = encode_member(
+            runtime(), job, message["job_id"], message["sha256"], message["variant"]
+        )
+    except RetryableError as error:
+        retry_later(task, error)
+        part = lone(failure_of(error, message["variant"]))
+    except Exception as error:  # noqa: BLE001 (raised, it would lose the whole chord)
+        part = lone(failure_of(error, message["variant"]))
+    return part.model_dump(mode="json")

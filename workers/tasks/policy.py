@@ -1,0 +1,38 @@
+"""What all steps have in common: names, retries, and failure as data.
+
+A step never raises what is permanent. It raises celery's ``Retry`` while the world is unavailable,
+and when the retries are used up that is data too.
+"""
+
+from __future__ import annotations
+
+import random
+from typing import TYPE_CHECKING, Any
+
+from celery import Task, shared_task
+
+from pixfleet.workers.runtime import runtime
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pixfleet.workers.errors import RetryableError
+
+
+def step(name: str) -> Callable[[Callable[[Task, dict[str, Any]], Any]], Task]:
+    """Register a function ``(task, message) -> JSON`` as the task ``name``."""
+    return shared_task(name=name, bind=True, max_retries=None, acks_late=True)
+
+
+def retry_later(task: Task, error: RetryableError) -> bool:
+    """Schedule another try with doubling, jittered delay; False: the retries are used up.
+
+    Raises:
+        celery.exceptions.Retry: the try is scheduled.
+    """
+    worker = runtime().settings.worker
+    tries: int = task.request.retries or 0
+    if tries >= worker.max_retries:
+        return False
+    delay_s = worker.retry_backoff_s * 2**tries * random.uniform(0.5, 1.5)  # noqa: S311 (jitter)
+    raise task.retry(exc=error, countdown=delay_s)

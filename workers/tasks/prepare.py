@@ -1,0 +1,86 @@
+"""prepare: claim, fetch, check, decode once, make what is cheap, hand over what is expensive."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from pixfleet.config.contract import TASK_PREPARE, ContractError, Failure, ImageJob, read_job
+from pixfleet.workers import pipeline
+from pixfleet.workers.conclusion import begin, conclude, lone
+from pixfleet.workers.errors import RetryableError
+from pixfleet.workers.failures import CANCELLED, WORKER_LOST, failure_of
+from pixfleet.workers.preparation import Prepared, prepare_job
+from pixfleet.workers.runtime import Runtime, runtime
+
+from .policy import retry_later, step
+
+if TYPE_CHECKING:
+    from celery import Task
+
+    from pixfleet.workers.fleet.jobs import Claim
+
+_HAND_OVER_LEASE_S = 900
+"""A chord's members may wait for a free child; the ledger must not think their job dead."""
+
+
+@step(TASK_PREPARE)
+def prepare(task: Task, message: dict[str, Any]) -> None:
+    """The first step of a job; its task id is the job's id."""
+    held = runtime()
+    job_id: str = task.request.id
+    claim = held.ledger.claim(job_id)
+    if claim.outcome == "ended":
+        return
+    if claim.outcome == "busy":
+        raise task.retry(countdown=min(claim.lease_left_s + 1, 30))
+    try:
+        job = read_job(message)
+    except ContractError as error:
+        hint = "docs/schema/job.json is the contract; send what it describes"
+        failure = Failure(code="contract_invalid", message=str(error), hint=hint)
+        job = ImageJob(source=str(message.get("source") or "?"), output="/", batch="none")
+        _end(task, held, job, claim, failure)
+        return
+    if claim.outcome != "run":
+        _end(task, held, job, claim, CANCELLED if claim.outcome == "cancelled" else WORKER_LOST)
+        return
+    with held.ledger.heartbeat(job_id, claim.fence):
+        try:
+            prepared = prepare_job(held, job, begin(job_id, job, claim.attempts))
+        except RetryableError as error:
+            if (task.request.retries or 0) < held.settings.worker.max_retries:
+                held.ledger.release(job_id, claim.fence)
+            retry_later(task, error)
+            _end(task, held, job, claim, failure_of(error))
+            return
+        except Exception as error:  # noqa: BLE001 (whatever it is, the job ends with a reason)
+            _end(task, held, job, claim, failure_of(error))
+            return
+    _hand_on(task, held, prepared, claim)
+
+
+def _hand_on(task: Task, held: Runtime, prepared: Prepared, claim: Claim) -> None:
+    if not prepared.members:
+        batch = conclude(held, prepared.job, prepared.draft, [], claim.fence)
+        if batch:
+            pipeline.summarize(task.app, batch)
+        return
+    held.ledger.renew(task.request.id, claim.fence, _HAND_OVER_LEASE_S)
+    job = prepared.job.model_dump(mode="json")
+    finish = {
+        "fence": claim.fence,
+        "job": job,
+        "draft": prepared.draft.model_dump(mode="json"),
+    }
+    members = [
+        {"job_id": task.request.id, "sha256": prepared.draft.sha256, "job": job, "variant": name}
+        for name in prepared.members
+    ]
+    pipeline.fan_out(task.app, members, finish, prepared.job.queue)
+
+
+def _end(task: Task, held: Runtime, job: ImageJob, claim: Claim, failure: Failure) -> None:
+    draft = begin(task.request.id, job, claim.attempts)
+    batch = conclude(held, job, draft, [lone(failure)], claim.fence)
+    if batch:
+        pipeline.summarize(task.app, batch)

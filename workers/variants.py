@@ -1,0 +1,274 @@
+"""From pixels to files: encode one cut, remember it, write it to the job's output."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from pixfleet.config.contract import (
+    SUFFIXES,
+    Failure,
+    ImageJob,
+    Part,
+    Recipe,
+    VariantResult,
+    VariantSpec,
+)
+
+from .imaging.animation import encode_animation
+from .imaging.encode import (
+    Encoded,
+    EncodeRequest,
+    FormatFailure,
+    SourceBytes,
+    codec_versions,
+    encode_variant,
+)
+from .imaging.metadata import copyright_exif, stripped
+from .memo.memo import Memo, MemoEntry, MemoValue
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from numpy.typing import NDArray
+
+    from .imaging.animation import Frame
+    from .imaging.decode import Raster
+    from .intake import Intake
+    from .runtime import Runtime
+    from .spend.meter import Meter
+
+
+@dataclass(frozen=True, slots=True)
+class Parked:
+    """Pixels on their way to a chord member, with what encoding them needs."""
+
+    pixels: NDArray[np.uint8]
+    icc: bytes | None
+    exif: bytes | None
+    source: SourceBytes | None
+
+    def pack(self) -> bytes:
+        """As an ``.npz`` file; nothing in it is pickled."""
+        source = self.source or SourceBytes("", b"", 0, 0)
+        buffer = io.BytesIO()
+        np.savez(
+            buffer,
+            pixels=self.pixels,
+            icc=np.frombuffer(self.icc or b"", np.uint8),
+            exif=np.frombuffer(self.exif or b"", np.uint8),
+            source=np.frombuffer(source.data, np.uint8),
+            source_is=np.array([source.format, source.width, source.height], dtype="U16"),
+        )
+        return buffer.getvalue()
+
+    @classmethod
+    def unpack(cls, data: bytes) -> Parked:
+        """The reverse of :meth:`pack`."""
+        with np.load(io.BytesIO(data), allow_pickle=False) as file:
+            name, width, height = (str(part) for part in file["source_is"])
+            source = SourceBytes(name, file["source"].tobytes(), int(width), int(height))
+            return cls(
+                pixels=file["pixels"],
+                icc=file["icc"].tobytes() or None,
+                exif=file["exif"].tobytes() or None,
+                source=source if name else None,
+            )
+
+
+def park(intake: Intake, spec: VariantSpec, raster: Raster, pixels: NDArray[np.uint8]) -> Parked:
+    """The cut's pixels with the metadata to keep and, where it may be kept, the source itself."""
+    keep = frozenset(intake.recipe.keep)
+    header = intake.header
+    source = None
+    may_keep = spec.fit in ("fit", "cover") and header.format in spec.formats
+    if may_keep and header.frames == 1 and (raster.icc is not None or header.is_srgb):
+        data = stripped(intake.data, header, keep)
+        if data is not None:
+            source = SourceBytes(header.format, data, header.width, header.height)
+    exif = copyright_exif(header.copyright) if "copyright" in keep else None
+    return Parked(pixels, raster.icc, exif, source)
+
+
+def variant_key(sha256: str, recipe: Recipe, spec: VariantSpec) -> str:
+    """The memo key of one cut: content, operation, parameters, versions of its codecs."""
+    versions = codec_versions()
+    settings = recipe.model_dump(
+        mode="json",
+        include={
+            "max_probes",
+            "avif_speed",
+            "keep",
+            "animation",
+            "background",
+            "linear_light",
+        },
+    )
+    return Memo.key(
+        "variant",
+        sha256,
+        spec.model_dump(mode="json", exclude={"name"}),
+        spec.quality or recipe.quality,
+        settings,
+        {name: versions[name] for name in spec.formats},
+    )
+
+
+class _NotWhole(Exception):  # noqa: N818 (carries a part out of a computation, not an error)
+    """Some format failed: the part counts, and is not remembered."""
+
+    def __init__(self, entry: MemoValue, failures: tuple[Failure, ...]) -> None:
+        super().__init__()
+        self.entry = entry
+        self.failures = failures
+
+
+class VariantMaker:
+    """Makes the cuts of one job: from the memo where it can, else by encoding."""
+
+    def __init__(
+        self, runtime: Runtime, job: ImageJob, recipe: Recipe, sha256: str, meter: Meter
+    ) -> None:
+        self._memo = runtime.memo if runtime.settings.memo.enabled else None
+        self._job = job
+        self._recipe = recipe
+        self._sha256 = sha256
+        self._meter = meter
+        self._output = runtime.output(job, meter)
+
+    def remembered(self, spec: VariantSpec) -> Part | None:
+        """The cut from the memo, written to the output; None: it has to be made."""
+        if self._memo is None:
+            return None
+        with self._meter.stage("memo"):
+            entry = self._memo.get(variant_key(self._sha256, self._recipe, spec))
+        return self._recalled(entry, spec) if entry else None
+
+    def make(self, spec: VariantSpec, parked: Parked) -> Part:
+        """Encode a still cut, unless another worker is at it: then take its result."""
+        return self._once(spec, lambda request: encode_variant(parked.pixels, request), parked)
+
+    def animate(self, spec: VariantSpec, frames: Sequence[Frame], loop: int, parked: Parked) -> Part:
+        """Encode an animated cut."""
+        return self._once(spec, lambda request: encode_animation(frames, loop, request), parked)
+
+    def _once(
+        self,
+        spec: VariantSpec,
+        encode: Callable[[EncodeRequest], list[Encoded | FormatFailure]],
+        parked: Parked,
+    ) -> Part:
+        request = self._request(spec, parked)
+
+        def compute() -> MemoValue:
+            start_s = time.process_time()
+            with self._meter.stage("encode"):
+                answers = encode(request)
+            cpu_s = time.process_time() - start_s
+            failures = tuple(
+                _failure(answer, spec) for answer in answers if isinstance(answer, FormatFailure)
+            )
+            made = [answer for answer in answers if isinstance(answer, Encoded)]
+            entry = MemoValue(
+                meta={"made": [_meta(encoded) for encoded in made]},
+                blobs=[encoded.data for encoded in made],
+                cost_usd=self._meter.cpu_cost(cpu_s),
+                cpu_s=cpu_s,
+            )
+            if failures:
+                raise _NotWhole(entry, failures)
+            return entry
+
+        if self._memo is None:
+            try:
+                return self._written(compute(), spec)
+            except _NotWhole as part:
+                return self._written(part.entry, spec, part.failures)
+        try:
+            entry, hit = self._memo.once(
+                variant_key(self._sha256, self._recipe, spec), compute
+            )
+        except _NotWhole as part:
+            return self._written(part.entry, spec, part.failures)
+        return self._recalled(entry, spec) if hit else self._written(entry, spec)
+
+    def _request(self, spec: VariantSpec, parked: Parked) -> EncodeRequest:
+        recipe = self._recipe
+        return EncodeRequest(
+            formats=spec.formats,
+            pick=spec.pick,
+            target=spec.quality or recipe.quality,
+            max_probes=recipe.max_probes,
+            avif_speed=recipe.avif_speed,
+            background=rgb(recipe.background),
+            icc=parked.icc,
+            exif=parked.exif,
+            source=parked.source,
+        )
+
+    def _recalled(self, entry: MemoEntry | MemoValue, spec: VariantSpec) -> Part:
+        self._meter.saved(entry.cost_usd, entry.cpu_s)
+        return self._written(entry, spec, memo=True)
+
+    def _written(
+        self,
+        entry: MemoEntry | MemoValue,
+        spec: VariantSpec,
+        failures: tuple[Failure, ...] = (),
+        *,
+        memo: bool = False,
+    ) -> Part:
+        results: list[VariantResult] = []
+        with self._meter.stage("store"):
+            for meta, data in zip(entry.meta["made"], entry.blobs, strict=True):
+                path = f"{self._job.output_name}/{spec.name}.{SUFFIXES[meta['format']]}"
+                self._output.put(path, data)
+                self._meter.bytes_out(len(data))
+                results.append(
+                    VariantResult.model_validate(
+                        {**meta, "name": spec.name, "path": path, "memo": memo}
+                    )
+                )
+        return Part(variants=tuple(results), failures=failures)
+
+
+def rgb(background: str) -> tuple[int, int, int]:
+    """``#rrggbb`` as three numbers of 0-255."""
+    value = int(background[1:], 16)
+    return value >> 16, value >> 8 & 0xFF, value & 0xFF
+
+
+def _failure(answer: FormatFailure, spec: VariantSpec) -> Failure:
+    error = answer.error
+    return Failure(
+        code=error.code,
+        message=error.message,
+        hint=error.hint,
+        variant=f"{spec.name}.{SUFFIXES[answer.format]}",
+    )
+
+
+def _meta(encoded: Encoded) -> dict[str, Any]:
+    return {
+        "format": encoded.format,
+        "width": encoded.width,
+        "height": encoded.height,
+        "bytes": len(encoded.data),
+        "sha256": hashlib.sha256(encoded.data).hexdigest(),
+        "frames": encoded.frames,
+        "quality": encoded.quality,
+        "metric": encoded.metric,
+        "target": encoded.target,
+        "score": encoded.score,
+        "reached": encoded.reached,
+        "probes": encoded.probes,
+        "encoder": encoded.encoder,
+        "cpu_s": round(encoded.cpu_s, 4),
+        "kept_source": encoded.kept_source,
+        "notes": encoded.notes,
+    }
