@@ -20,12 +20,11 @@ LOCK := $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.1
 install = $(BIN)/uv pip install --quiet --python $(BIN)/python $(1) \
 	|| $(BIN)/python -m pip install --quiet --disable-pip-version-check $(1)
 
-.PHONY: help setup run test check docs bench lock clean
+.PHONY: help setup run test check lint format types imports dependencies pages docs bench lock clean
 .DELETE_ON_ERROR:
 
 help: ## list the targets
-	@sed -nE 's/^([a-z]+):.*## (.*)/make \1|\2/p' Makefile | column -t -s '|' 2>/dev/null \
-		|| sed -nE 's/^([a-z]+):.*## (.*)/make \1: \2/p' Makefile
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s  %s\n", $$1, $$2 }' Makefile
 
 setup: $(DEV) ## everything into .venv, the tools for development included
 
@@ -34,15 +33,27 @@ run: $(RUNTIME) ## pictures of IN into OUT by RECIPE: make run IN=~/Pictures OUT
 	$(BIN)/pixfleet run "$$(home "$$IN")" --out "$$(home "$$OUT")" --recipe "$$(home "$$RECIPE")" $(ARGS)
 
 test: $(DEV) ## all tests
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/pytest $(ARGS)
 
-check: $(DEV) ## lint, format, types, import rules, dependencies, generated pages
+check: lint format types imports dependencies pages ## all that can be said without running it (-k: to the end)
+
+lint: $(DEV)
 	$(BIN)/ruff check
+
+format: $(DEV)
 	$(BIN)/ruff format --check
+
+types: $(DEV)
 	$(BIN)/basedpyright
+
+imports: $(DEV)
 	PYTHONPATH=build/typing $(BIN)/lint-imports
+
+dependencies: $(DEV)
 	$(BIN)/deptry $(PARTS)
-	$(BIN)/python -m pytest -q tests/unit/test_schema.py tests/unit/test_settings.py -k up_to_date
+
+pages: $(DEV)
+	$(BIN)/pytest -q tests/unit/test_schema.py tests/unit/test_settings.py -k up_to_date
 
 docs: $(DEV) ## write the generated pages: docs/configuration.md, docs/schema
 	$(BIN)/python -m pixfleet.config.settings
@@ -60,8 +71,8 @@ clean: ## remove what make made: .venv, build, dist, caches; not OUT
 	rm -rf .venv build dist pixfleet.egg-info .pytest_cache .ruff_cache .import_linter_cache .hypothesis
 
 $(RUNTIME): pyproject.toml requirements/bootstrap.txt requirements/runtime.txt
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
-		echo "pixfleet needs Python 3.11 or newer; $(PYTHON) is $$($(PYTHON) --version 2>&1)." >&2; \
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+		echo "pixfleet needs Python 3.11 or newer; $(PYTHON) is $$($(PYTHON) --version 2>/dev/null || echo missing)." >&2; \
 		echo "Name another one: make PYTHON=python3.12" >&2; exit 1; }
 	@echo "Setting up .venv (once; under a minute)"
 	@$(PYTHON) -m venv .venv

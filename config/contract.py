@@ -246,6 +246,7 @@ class Features(Frozen):
         default=None, description="base64 of a grey PNG, longest side 64 px, white = salient"
     )
     thumbhash: str | None = Field(default=None, description="base64 of the ThumbHash")
+    notes: tuple[str, ...] = Field(default=(), description="what could not be seen, and why")
 
 
 class StageUse(Frozen):

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-import os
+import contextlib
 import sys
+import time
 import warnings
+from typing import Any
 
 import structlog
 from celery import Celery, signals
 
+from pixfleet.config import keys
 from pixfleet.config.broker import celery_options
 from pixfleet.config.settings import Settings
+from pixfleet.producer.ledger import LedgerUnavailableError, answering, connect
 
 # Celery acknowledges late on purpose; it reminds us at every start that it may do so.
 warnings.filterwarnings("ignore", message=".*worker_cancel_long_running_tasks.*")
-# A stopped worker gives its tasks back instead of waiting for them.
-os.environ.setdefault("REMAP_SIGTERM", "SIGQUIT")
-
 settings = Settings.load()
 app = Celery("pixfleet")
 app.conf.update(celery_options(settings))
@@ -54,3 +55,16 @@ def _quiet_child(**_: object) -> None:
     import cv2  # noqa: PLC0415 (a monitor or Flower that imports the app needs no OpenCV)
 
     cv2.setNumThreads(1)
+
+
+def _alive(sender: Any, **_: object) -> None:
+    """Every two seconds: the fleet's list of workers, for the monitor and for who waits."""
+    name = sender.hostname if hasattr(sender, "hostname") else sender.eventer.hostname
+    with contextlib.suppress(LedgerUnavailableError):
+        client = connect(settings.ledger_url)
+        with answering(client):
+            client.zadd(keys.WORKERS, {str(name): time.time()})
+
+
+signals.worker_ready.connect(_alive)
+signals.heartbeat_sent.connect(_alive)

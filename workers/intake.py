@@ -56,6 +56,16 @@ def recipe_of(job: ImageJob, folder: str) -> Recipe:
         raise RecipeError("recipe_invalid", str(error), "mend the recipe's file") from None
 
 
+def limits_of(settings: LimitSettings) -> Limits:
+    """The limits that imaging enforces."""
+    return Limits(
+        max_file_bytes=settings.max_file_bytes,
+        max_pixels=settings.max_pixels,
+        max_side_px=settings.max_side_px,
+        max_frames=settings.max_frames,
+    )
+
+
 def fetch(job: ImageJob, limits: LimitSettings, meter: Meter) -> tuple[bytes, str]:
     """The source's bytes and their SHA-256 in hex.
 
@@ -83,15 +93,7 @@ def inspect(data: bytes, recipe: Recipe, settings: LimitSettings) -> Header:
         LimitError: too large in some dimension.
         PermanentError: the recipe refuses animations.
     """
-    header = read_header(
-        data,
-        Limits(
-            max_file_bytes=settings.max_file_bytes,
-            max_pixels=settings.max_pixels,
-            max_side_px=settings.max_side_px,
-            max_frames=settings.max_frames,
-        ),
-    )
+    header = read_header(data, limits_of(settings))
     if header.frames > 1 and recipe.animation == "refuse":
         raise PermanentError(
             "animation_refused",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from pixfleet.config.contract import Failure, ImageJob, Manifest, Part, Plan, VariantSpec
@@ -11,19 +12,22 @@ from pixfleet.config.contract import Failure, ImageJob, Manifest, Part, Plan, Va
 from .errors import PermanentError
 from .failures import failure_of
 from .imaging.animation import Frame
+from .imaging.color import flatten
 from .imaging.decode import Raster, decode
-from .imaging.frames import decode_frames
+from .imaging.faces import FacesUnavailableError, find_faces
+from .imaging.features import LONGEST_PX, working_copy
+from .imaging.frames import decode_frames, loop_count
 from .imaging.geometry import Size
 from .imaging.resize import pyramid, resize
-from .imaging.saliency import focus_point, saliency
-from .intake import Intake, fetch, inspect, recipe_of
+from .imaging.saliency import best_window, saliency
+from .intake import Intake, fetch, inspect, limits_of, recipe_of
 from .pipeline import Cut, fans_out, lay_out, plan
 from .recall import recall
-from .sight import FEATURES_PX, see
+from .sight import see
 from .variants import Parked, VariantMaker, park, rgb
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from .runtime import Runtime
     from .spend.meter import Meter
@@ -188,12 +192,17 @@ class _Preparation:
         sizes = pyramid(
             raster.pixels,
             [cut.placement for cut in cuts],
+            scale=raster.scale,
             background=rgb(recipe.background),
             linear_light=recipe.linear_light,
         )
-        for cut in cuts:
+        while True:
             with self._meter.stage("resize"):
-                pixels = next(sizes)
+                made = next(sizes, None)
+            if made is None:
+                return
+            index, pixels = made
+            cut = cuts[index]
             parked = park(intake, cut.spec, raster, pixels)
             if fans_out(layout, cut):
                 with self._meter.stage("store"):
@@ -201,39 +210,43 @@ class _Preparation:
                     self._runtime.store.put(key, parked.pack())
                 self._members.append(cut.spec.name)
             else:
-                self._parts.append(self._made(cut.spec, lambda p=parked, c=cut: maker.make(c.spec, p)))
+                self._parts.append(_made(cut.spec, partial(maker.make, cut.spec, parked)))
 
     def _animate(
         self, intake: Intake, maker: VariantMaker, cuts: Sequence[Cut], raster: Raster
     ) -> None:
         """Every frame is decoded once for all sizes, and resized as it comes."""
-        recipe = intake.recipe
+        frames: dict[str, list[Frame]] = {cut.spec.name: [] for cut in cuts}
         with self._meter.stage("decode"):
-            decoded, loop = decode_frames(
-                intake.data, intake.header, needed=_needed(intake, cuts)
+            decoded = decode_frames(
+                intake.data,
+                intake.header,
+                needed=_needed(intake, cuts),
+                limits=limits_of(self._runtime.settings.limits),
             )
-            frames: dict[str, list[Frame]] = {cut.spec.name: [] for cut in cuts}
             for frame in decoded:
                 for cut in cuts:
                     pixels = resize(
                         frame.pixels,
                         cut.placement,
-                        background=rgb(recipe.background),
-                        linear_light=recipe.linear_light,
+                        scale=frame.scale,
+                        background=rgb(intake.recipe.background),
+                        linear_light=intake.recipe.linear_light,
                     )
                     frames[cut.spec.name].append(Frame(pixels, frame.duration_ms))
+            loop = loop_count(intake.data, intake.header)
         for cut in cuts:
             own = frames.pop(cut.spec.name)
             parked = park(intake, cut.spec, raster, own[0].pixels)
-            self._parts.append(
-                self._made(cut.spec, lambda c=cut, f=own, p=parked: maker.animate(c.spec, f, loop, p))
-            )
+            animate = partial(maker.animate, cut.spec, own, loop, parked)
+            self._parts.append(_made(cut.spec, animate))
 
-    def _made(self, spec: VariantSpec, make: Any) -> Part:
-        try:
-            return make()
-        except PermanentError as error:
-            return Part(failures=(failure_of(error, spec.name),))
+
+def _made(spec: VariantSpec, make: Callable[[], Part]) -> Part:
+    try:
+        return make()
+    except PermanentError as error:
+        return Part(failures=(failure_of(error, spec.name),))
 
 
 def _needed(intake: Intake, cuts: Sequence[Cut]) -> Size:
@@ -241,7 +254,7 @@ def _needed(intake: Intake, cuts: Sequence[Cut]) -> Size:
     header = intake.header
     scale = max(
         (cut.placement.scale for cut in cuts),
-        default=FEATURES_PX / max(header.width, header.height),
+        default=LONGEST_PX / max(header.width, header.height),
     )
     scale = min(scale, 1.0)
     return Size(math.ceil(header.width * scale), math.ceil(header.height * scale))
@@ -251,11 +264,17 @@ def _focussed(intake: Intake, cuts: Sequence[Cut], raster: Raster) -> list[Cut]:
     """The cuts with smart windows moved to where the image is salient."""
     if not any(cut.spec.fit == "smart" for cut in cuts):
         return list(cuts)
-    seen = saliency(raster.pixels)
-    wanted = {cut.spec.name for cut in cuts}
+    small = working_copy(raster.pixels)
+    try:
+        faces = find_faces(flatten(small, rgb(intake.recipe.background)))
+    except FacesUnavailableError:
+        faces = []
+    seen = saliency(small, faces)
+    size = Size(intake.header.width, intake.header.height)
     placed, _ = lay_out(
         intake.recipe,
-        Size(intake.header.width, intake.header.height),
-        lambda spec: focus_point(seen, spec.width or 1, spec.height or 1),
+        size,
+        lambda spec: best_window(seen, size, Size(spec.width or 1, spec.height or 1)),
     )
+    wanted = {cut.spec.name for cut in cuts}
     return [cut for cut in placed if cut.spec.name in wanted]

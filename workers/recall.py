@@ -17,8 +17,8 @@ from pixfleet.config.contract import (
 )
 
 from .imaging.encode import codec_versions
-from .imaging.faces import detector_name
-from .memo.memo import Memo, MemoValue
+from .memo.memo import Memo, MemoLinks
+from .sight import detector
 
 if TYPE_CHECKING:
     from .runtime import Runtime
@@ -37,7 +37,7 @@ class Recalled:
 def job_key(recipe: Recipe, sha256: str) -> str:
     """The memo key of a whole job: content, recipe, and versions of everything that makes it."""
     asked = recipe.model_dump(mode="json", exclude={"name", "description", "execution"})
-    return Memo.key("job", sha256, asked, codec_versions(), detector_name())
+    return Memo.key("job", sha256, asked, codec_versions(), detector())
 
 
 def remember(runtime: Runtime, job: ImageJob, manifest: Manifest) -> None:
@@ -51,9 +51,9 @@ def remember(runtime: Runtime, job: ImageJob, manifest: Manifest) -> None:
     receipt = manifest.receipt
     runtime.memo.put(
         job_key(job.recipe, manifest.sha256),
-        MemoValue(
+        MemoLinks(
             meta=manifest.model_dump(mode="json", include=fields),
-            blobs=[variant.sha256 for variant in manifest.variants],
+            sha256s=[variant.sha256 for variant in manifest.variants],
             # What it cost and what earlier hits saved: making it afresh would cost both.
             cost_usd=receipt.cost_usd + receipt.saved_usd,
             cpu_s=receipt.cpu_s + receipt.saved_cpu_s,

@@ -46,7 +46,7 @@ function el(tag, properties = {}, ...children) {
     else if (key === "style") for (const [name, is] of Object.entries(value)) node.style.setProperty(name, is);
     else node.setAttribute(key, value === true ? "" : value);
   }
-  node.append(...children.flat().filter((child) => child !== null && child !== undefined && child !== false));
+  node.append(...children.flat(Infinity).filter((child) => child !== null && child !== undefined && child !== false));
   return node;
 }
 
@@ -113,7 +113,7 @@ function stackedBar(parts, unit, label) {
         class: part.class, title: `${part.name}: ${unit(part.value)}`,
         style: { "flex-grow": String(part.value / (whole || 1)) },
       }))),
-    el("ul", { class: "legend" }, shown.map((part) => el("li", {},
+    el("ul", { class: "legend" }, parts.map((part) => el("li", {},
       el("i", { class: part.class }), el("span", {}, part.name), el("b", {}, unit(part.value)),
       part.more ? el("small", {}, part.more) : null))));
 }
@@ -132,17 +132,22 @@ function figure(label, value, note, extra = "") {
 function masthead() {
   const { done = 0, partial = 0, failed = 0 } = totals.status;
   const wall = totals.wall_s;
-  const outcome = [`${count(done)} done`, partial && `${count(partial)} partial`, `${count(failed)} failed`];
+  const outcome = [`${count(done)} done`, partial ? ` · ${count(partial)} partial` : "", " · ",
+    el("span", { class: failed ? "missed" : "" }, `${count(failed)} failed`)];
   const missing = totals.images - totals.manifests;
   const when = totals.last ? new Date(totals.last).toLocaleString("en-GB", { dateStyle: "long", timeStyle: "short" }) : "";
   const perThousand = totals.images ? usd((Number(totals.cost_usd) / totals.images) * 1000) : "$0";
   const formats = Object.entries(totals.formats).sort((a, b) => b[1][2] - a[1][2]);
   const notes = [];
   if (missing > 0) notes.push(`${plural(missing, "image")} of the batch left no manifest and ${missing === 1 ? "is" : "are"} not shown.`);
-  if (totals.trims_saliency) notes.push(`Left out to keep this page small: saliency maps of most images beyond the first 2,000.`);
-  if (totals.kept_cards < totals.manifests) notes.push(`Details are here for ${count(totals.kept_cards)} of ${count(totals.manifests)} images; the rest are bare rows.`);
-  if (totals.kept_rows < totals.manifests) notes.push(`${count(totals.manifests - totals.kept_rows)} images are left out altogether.`);
-  if (totals.trims_saliency) notes.push(`The ${totals.ends} images at either end of every sort order are always complete, and manifest.jsonl beside this page holds everything.`);
+  const leftOut = [
+    totals.kept_saliency < totals.saliency && `the saliency maps of ${plural(totals.saliency - totals.kept_saliency, "image")}`,
+    totals.kept_cards < totals.kept_rows && `all but the figures of ${plural(totals.kept_rows - totals.kept_cards, "image")}`,
+    totals.kept_rows < totals.manifests && `${plural(totals.manifests - totals.kept_rows, "image")} altogether`,
+  ].filter(Boolean);
+  if (leftOut.length) {
+    notes.push(`Left out to keep this page small: ${leftOut.join("; ")}. Nothing is left out of the ${totals.ends} images at either end of each sort order, and manifest.jsonl beside this page holds everything.`);
+  }
   document.querySelector(".masthead").append(el("div", { class: "wrap" },
     el("p", { class: "brand" }, el("span", { class: "mark", "aria-hidden": "true" }), "pixfleet report"),
     el("div", { class: "heading" },
@@ -151,7 +156,7 @@ function masthead() {
     el("dl", { class: "figures" },
       figure("Source to best full-size variant", change(totals.compared, totals.compared_best),
         `${bytes(totals.compared)} → ${bytes(totals.compared_best)}, the largest size in its smallest format`, "lead"),
-      figure("Images", count(totals.images), outcome.filter(Boolean).join(" · "), failed || partial ? "alert" : ""),
+      figure("Images", count(totals.images), outcome),
       figure("Bytes", `${bytes(totals.bytes_in)} → ${bytes(totals.bytes_out)}`,
         `read → written, ${plural(totals.variants, "variant")} together`),
       figure("Cost", usd(totals.cost_usd), `${perThousand} per 1,000 images`),
@@ -180,10 +185,10 @@ function failures() {
   section.hidden = false;
   const sum = groups.reduce((total, [, group]) => total + group.count, 0);
   section.append(el("h2", { id: "failures-title" }, plural(sum, "failure")),
-    groups.map(([code, group]) => failureGroup(code, group)));
+    ...groups.map(([code, group]) => failureGroup(code, group, sum > 20 ? 3 : 8)));
 }
 
-function failureGroup(code, group) {
+function failureGroup(code, group, first) {
   const hints = new Set(group.items.map(([, , hint]) => hint));
   const list = el("ul", {});
   const more = el("button", { type: "button", class: "quiet", onclick: () => fill(200) });
@@ -191,21 +196,19 @@ function failureGroup(code, group) {
   function fill(step) {
     for (const [source, message, hint, variant] of group.items.slice(shown, shown + step)) {
       list.append(el("li", {},
-        el("p", { class: "file" }, source.split("/").pop() || source,
-          variant ? el("span", { class: "tag" }, variant) : null),
-        el("p", {}, message),
-        hints.size > 1 ? el("p", { class: "hint" }, hint) : null,
-        el("p", { class: "path" }, source)));
+        el("div", {}, el("p", { class: "file" }, source.split("/").pop() || source,
+          variant ? el("span", { class: "tag" }, variant) : null), el("p", { class: "path" }, source)),
+        el("div", {}, el("p", {}, message), hints.size > 1 ? el("p", { class: "hint" }, hint) : null)));
       shown += 1;
     }
     const left = group.items.length - shown;
     more.hidden = left <= 0;
     more.textContent = `Show ${count(Math.min(left, 200))} more`;
   }
-  fill(8);
+  fill(first);
   return el("article", { class: "failure" },
-    el("h3", {}, el("code", {}, code), el("span", { class: "tally" }, `× ${count(group.count)}`)),
-    hints.size === 1 ? el("p", { class: "hint" }, [...hints][0]) : null, list, more,
+    el("header", {}, el("h3", {}, el("code", {}, code), el("span", { class: "tally" }, `× ${count(group.count)}`)),
+      hints.size === 1 ? el("p", { class: "hint" }, [...hints][0]) : null), list, more,
     group.count > group.items.length
-      ? el("p", { class: "path" }, `${count(group.count - group.items.length)} more are in manifest.jsonl`) : null);
+      ? el("p", { class: "note" }, `${count(group.count - group.items.length)} more are in manifest.jsonl.`) : null);
 }

@@ -68,7 +68,7 @@ function variantTable(card) {
 }
 
 const facts = (pairs) => el("dl", { class: "facts" }, pairs.filter((pair) => pair && pair[1] !== null && pair[1] !== undefined)
-  .map(([name, value]) => el("div", {}, el("dt", {}, name), el("dd", {}, value))));
+  .map(([name, value]) => el("div", { class: String(value).length > 13 ? "wide" : "" }, el("dt", {}, name), el("dd", {}, value))));
 
 function panel(title, ...children) {
   return el("section", { class: "panel" }, el("h4", {}, title), children);
@@ -79,7 +79,7 @@ function featurePanel(card) {
   if (!seen) return null;
   return panel("Seen in it",
     seen.colors && seen.colors.length ? el("ul", { class: "swatches", "aria-label": "Dominant colours" }, seen.colors.map((color) =>
-      el("li", { title: `${color.hex}, ${percent(color.share)}`, style: { "flex-grow": String(Math.max(color.share, 0.04)) } },
+      el("li", { title: `${color.hex}, ${percent(color.share)}` },
         el("i", { style: { background: color.hex } }), el("code", {}, color.hex), el("small", {}, percent(color.share))))) : null,
     facts([
       ["Faces", seen.faces ? (seen.faces.length ? count(seen.faces.length) : "none") : null],
@@ -120,6 +120,8 @@ function planPanel(card) {
       ["Attempts", card.attempts > 1 ? count(card.attempts) : null], ["Worker", card.worker || null]]));
 }
 
+const DIVIDE = "drag or ← → to divide, click to flip";
+
 function comparison(card) {
   const best = bestOf(card.variants);
   const standIn = standInOf(card.variants);
@@ -140,7 +142,7 @@ function comparison(card) {
   const chips = card.variants.map((variant) => el("button", {
     type: "button", class: "chip", "aria-pressed": "false", onclick: () => choose(variant),
   }, el("i", { class: formatClass(variant.format) }), el("b", {}, variant.name), ` ${formatName(variant.format)} `,
-  el("span", {}, bytes(variant.bytes)), el("span", { class: variant.reached ? "" : "missed" }, scoreText(variant))));
+  el("span", {}, bytes(variant.bytes)), el("span", { class: variant.reached ? "reached" : "missed" }, scoreText(variant))));
   function choose(variant) {
     chips.forEach((chip, place) => chip.setAttribute("aria-pressed", String(card.variants[place] === variant)));
     const drift = Math.abs((variant.width / variant.height) / ((card.width || best.width) / (card.height || best.height)) - 1);
@@ -160,6 +162,7 @@ function comparison(card) {
     },
   }, label);
   let heat = null;
+  const help = el("span", { class: "help" }, DIVIDE);
   const zoom = el("button", {
     type: "button", class: "toggle", "aria-pressed": "false",
     onclick: () => {
@@ -167,17 +170,18 @@ function comparison(card) {
       zoom.setAttribute("aria-pressed", String(on));
       const factor = compared.setZoom(on);
       zoom.textContent = on ? `Zoom ${fixed(factor, 1)} ×` : "Zoom";
+      help.textContent = on ? "drag or ↑ ↓, shift ← → to pan; knob or ← → to divide" : DIVIDE;
     },
   }, "Zoom");
-  const started = card.variants.find((variant) => variant === best && variant.format !== "jxl") ||
-    card.variants.find((variant) => variant.format !== "jxl") || best;
-  choose(started);
+  // Never a picture against itself, and JPEG XL only where there is nothing else.
+  const others = card.variants.filter((variant) => variant.format !== "jxl" && (card.link || variant !== standIn));
+  choose(bestOf(others) || best);
   return el("div", { class: "compare" },
     el("div", { class: "mat" }, compared.stage),
     el("div", { class: "tools" },
       faces ? layer(`Faces (${count(faces.length)})`, () => faces) : null,
       card.saliency ? layer("Saliency", () => [heat || (heat = saliencyOverlay(card.saliency))]) : null,
-      zoom, el("span", { class: "help" }, "drag or ← → to divide, click to flip")),
+      zoom, help),
     el("div", { class: "chips", role: "group", "aria-label": "Variant on the right side" }, chips), aside, crop);
 }
 
@@ -185,7 +189,7 @@ function imageCard(row) {
   const card = cardOf(row.index);
   const head = (best, source) => el("header", {},
     el("h3", {}, row.name), badge(row.status),
-    best ? el("p", { class: "gain" }, el("strong", {}, change(row.bytes, best.bytes)),
+    best ? el("p", { class: best.bytes > row.bytes ? "gain grown" : "gain" }, el("strong", {}, change(row.bytes, best.bytes)),
       ` ${bytes(row.bytes)} → ${bytes(best.bytes)} as ${best.name} ${formatName(best.format)}`) : null,
     source ? el("p", { class: "path" }, source) : null);
   if (!card) {

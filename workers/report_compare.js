@@ -77,7 +77,11 @@ function compareStage(card, left) {
       ArrowLeft: at - step, ArrowDown: at - step, ArrowRight: at + step, ArrowUp: at + step,
       PageDown: at - 10, PageUp: at + 10, Home: 0, End: 100,
     };
-    if (event.key in moves) move(moves[event.key]);
+    const pans = {
+      ArrowUp: [0, 40], ArrowDown: [0, -40], ArrowLeft: event.shiftKey && [40, 0], ArrowRight: event.shiftKey && [-40, 0],
+    };
+    if (zoom > 1 && pans[event.key]) pan(panX + pans[event.key][0], panY + pans[event.key][1]);
+    else if (event.key in moves) move(moves[event.key]);
     else if (event.key === " " || event.key === "Enter") flip();
     else return;
     event.preventDefault();

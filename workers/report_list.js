@@ -73,7 +73,7 @@ function listItem(row) {
       open.setAttribute("aria-expanded", String(on));
     },
   }, thumb(cardOf(row.index)), el("span", { class: "name" }, row.name), badge(row.status),
-  el("span", { class: "number" }, `${bytes(row.bytes)} → ${bytes(row.best)}`),
+  el("span", { class: "number" }, row.best === null ? bytes(row.bytes) : `${bytes(row.bytes)} → ${bytes(row.best)}`),
   el("span", { class: "number strong" }, row.best === null ? "–" : change(row.bytes, row.best)),
   el("span", { class: row.reached ? "number" : "number missed" }, row.score === null ? "–" : `score ${fixed(row.score, 1)}`),
   el("span", { class: "number" }, `${seconds(row.cpu_s)} CPU`), el("span", { class: "number" }, usd(row.cost)));

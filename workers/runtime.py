@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 from pixfleet.config import keys
 from pixfleet.config.prices import PriceBook, load_prices
 from pixfleet.config.settings import Settings
+from pixfleet.config.state import state_dir
 from pixfleet.producer.ledger import connect
 
-from .embedded import default_state_dir
 from .fleet.jobs import JobLedger
 from .memo.memo import Memo
 from .spend.meter import Meter
@@ -46,15 +46,13 @@ class Runtime:
 
 def store_url(settings: Settings) -> str:
     """Where blobs and work files live: the setting's, or a folder of the state."""
-    return settings.store.url or str(
-        (default_state_dir() if not settings.store.state else settings.store.state)
-    ) + "/store"
+    return settings.store.url or str(state_dir() / "store")
 
 
 def build_runtime(settings: Settings) -> Runtime:
     """Connect to everything the settings name."""
     client = connect(settings.ledger_url)
-    url = store_url(settings)
+    store = ObjectStore(store_url(settings))
     memo = settings.memo
     return Runtime(
         settings=settings,
@@ -64,10 +62,10 @@ def build_runtime(settings: Settings) -> Runtime:
             max_attempts=settings.worker.max_attempts,
             ttl_s=settings.result.ttl_s,
         ),
-        store=ObjectStore(url),
+        store=store,
         memo=Memo(
             client,
-            BlobStore(url),
+            BlobStore(store),
             max_bytes=memo.max_bytes,
             max_age_s=int(memo.max_age_days * 86_400),
             lock_s=memo.lock_s,

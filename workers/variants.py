@@ -29,7 +29,8 @@ from .imaging.encode import (
     codec_versions,
     encode_variant,
 )
-from .imaging.metadata import copyright_exif, stripped
+from .imaging.exif import copyright_exif
+from .imaging.metadata import stripped
 from .memo.memo import Memo, MemoEntry, MemoValue
 
 if TYPE_CHECKING:
@@ -86,8 +87,7 @@ def park(intake: Intake, spec: VariantSpec, raster: Raster, pixels: NDArray[np.u
     keep = frozenset(intake.recipe.keep)
     header = intake.header
     source = None
-    may_keep = spec.fit in ("fit", "cover") and header.format in spec.formats
-    if may_keep and header.frames == 1 and (raster.icc is not None or header.is_srgb):
+    if spec.fit in ("fit", "cover") and header.format in spec.formats:
         data = stripped(intake.data, header, keep)
         if data is not None:
             source = SourceBytes(header.format, data, header.width, header.height)

@@ -37,27 +37,26 @@ def test_an_unknown_version_is_refused_and_says_who_must_be_upgraded(version):
 @pytest.mark.parametrize(
     ("change", "where"),
     [
-        pytest.param({"colour": "red"}, "colour: Extra inputs", id="unknown field"),
-        pytest.param({"source": ""}, "source: ", id="empty source"),
-        pytest.param({"queue": "express"}, "queue: Input should be 'interactive'", id="queue"),
-        pytest.param({"tenant": "a b"}, "tenant: ", id="tenant with a space"),
-        pytest.param({"idempotency_key": "k" * 201}, "idempotency_key: ", id="key too long"),
+        pytest.param({"colour": "red"}, "^colour: Extra inputs", id="unknown field"),
+        pytest.param({"source": ""}, "^source: ", id="empty source"),
+        pytest.param({"queue": "express"}, "^queue: Input should be 'interactive'", id="queue"),
+        pytest.param({"tenant": "a b"}, "^tenant: ", id="tenant with a space"),
+        pytest.param({"idempotency_key": "k" * 201}, "^idempotency_key: ", id="key too long"),
         pytest.param(
             {"recipe": {**RECIPE, "qualty": 80}},
-            "recipe.Recipe.qualty: Extra inputs",
+            r"^recipe\.(\w+\.)?qualty: Extra inputs",
             id="misspelt option of a recipe",
         ),
         pytest.param(
             {"recipe": {**RECIPE, "variants": [{**VARIANT, "formats": ["gif"]}]}},
-            "recipe.Recipe.variants.0.formats.0: ",
+            r"^recipe\.(\w+\.)?variants\.0\.formats\.0: ",
             id="unknown format, deep inside",
         ),
     ],
 )
 def test_a_wrong_job_is_refused_with_the_path_and_the_reason(change, where):
-    with pytest.raises(ContractError) as refused:
+    with pytest.raises(ContractError, match=where):
         read_job({**JOB, **change})
-    assert where in str(refused.value)
 
 
 def test_every_fault_of_a_job_is_named_at_once():
@@ -73,7 +72,7 @@ def test_every_fault_of_a_job_is_named_at_once():
     ids=["parent", "parent inside", "absolute", "only parent", "empty", "backslash", "nul"],
 )
 def test_a_name_that_leaves_the_output_is_refused(name):
-    with pytest.raises(ContractError, match="^name: must be a relative path that stays below"):
+    with pytest.raises(ContractError, match=r"^name: must be a relative path that stays below"):
         read_job({**JOB, "name": name})
 
 

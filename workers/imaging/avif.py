@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import PIL
 from PIL import AvifImagePlugin, features
@@ -39,24 +39,29 @@ class Avif:
 
     @property
     def encoder(self) -> str:
+        """As in ``codec.Codec``."""
         library = f"pillow {PIL.__version__} libavif {features.version('avif')}"
         return f"{library} speed {self.speed} {self.subsampling}"
 
     def encode(self, pixels: Pixels, quality: float, metadata: Metadata) -> bytes:
-        return save(
-            pixels,
-            "AVIF",
-            metadata,
-            quality=round(quality),
-            speed=self.speed,
-            subsampling=self.subsampling,
-            max_threads=1,
-        )
+        """As in ``codec.Codec``."""
+        return save(pixels, "AVIF", metadata, **self.options(quality))
+
+    def options(self, quality: float) -> dict[str, Any]:
+        """Pillow's, for a still or an animation."""
+        return {
+            "quality": round(quality),
+            "speed": self.speed,
+            "subsampling": self.subsampling,
+            "max_threads": 1,
+        }
 
     def decode(self, data: bytes) -> Pixels:
+        """As in ``codec.Codec``."""
         return load(data)
 
     def finish(self, data: bytes, metadata: Metadata) -> bytes:  # noqa: ARG002 (embedded by encode)
+        """As in ``codec.Codec``."""
         return data
 
 

@@ -7,13 +7,12 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from . import png
-from .codec import Metadata
 from .codecs import ALPHA_FORMATS, check_sides, lossy_codecs
 from .search import BELOW, Outcome, Probe, predicted_quality, search
 from .webp import lossless_webp
 
 if TYPE_CHECKING:
-    from .codec import Codec
+    from .codec import Codec, Metadata
     from .original import Original
     from .ssimulacra2 import Reference
 
@@ -23,6 +22,9 @@ _BYTES_PER_POINT: Final = 0.05
 _FINISHED_SHARE: Final = 0.9
 _NEAR_POINTS: Final = 12.0
 _HOPELESS: Final = 1.2
+
+_MOST_COLOURS: Final = 256
+_PALETTE_PROBES: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +82,10 @@ def attempt(original: Original, name: str, trial: Trial) -> Candidate:
         return _png(original, trial)
     if name == "webp" and original.graphic:
         return _webp_of_graphics(original, trial)
-    return _lossy(original, name, trial)
+    lossy = _lossy(original, name, trial)
+    if name == "webp" and not lossy.reached:
+        return replace(_exact_webp(original, trial), probes=lossy.probes + 1)
+    return lossy
 
 
 def _lossy(original: Original, name: str, trial: Trial) -> Candidate:
@@ -102,7 +107,7 @@ def _lossy(original: Original, name: str, trial: Trial) -> Candidate:
         )
         if best is None or candidate.score > best.score:
             best = replace(candidate, data=codec.finish(candidate.data, trial.metadata))
-        if outcome.reached or outcome.best.quality < codec.scale.highest:
+        if outcome.reached or not outcome.topped:
             break  # a search that ran out of probes says nothing about its codec's reach
     assert best is not None  # noqa: S101 (lossy_codecs is never empty)
     notes = () if best.reached else (f"target unreachable: best {best.score:.1f}",)
@@ -146,42 +151,52 @@ def _lossless(name: str, data: bytes, encoder: str) -> Candidate:
 
 
 def _webp_of_graphics(original: Original, trial: Trial) -> Candidate:
-    encoder = lossy_codecs("webp", trial.avif_speed)[0].encoder
-    data = lossless_webp(original.pixels, trial.metadata)
-    exact = _lossless("webp", data, f"{encoder} lossless")
-    to_beat = min(len(data), trial.bytes_to_beat or len(data))
+    exact = _exact_webp(original, trial)
+    to_beat = min(len(exact.data), trial.bytes_to_beat or len(exact.data))
     try:
         lossy = _lossy(original, "webp", replace(trial, bytes_to_beat=to_beat))
     except Abandoned:
         return exact
-    if lossy.reached and len(lossy.data) < len(data):
+    if lossy.reached and len(lossy.data) < len(exact.data):
         return replace(lossy, probes=lossy.probes + 1)
     return replace(exact, probes=lossy.probes + 1)
 
 
+def _exact_webp(original: Original, trial: Trial) -> Candidate:
+    encoder = lossy_codecs("webp", trial.avif_speed)[0].encoder
+    data = lossless_webp(original.pixels, trial.metadata)
+    return _lossless("webp", data, f"{encoder} lossless")
+
+
 def _png(original: Original, trial: Trial) -> Candidate:
-    data = png.lossless_png(original.pixels, trial.metadata)
-    best = _lossless("png", data, png.ENCODER)
+    pixels = original.pixels
     quantiser = png.palette_encoder()
-    if quantiser is None or png.has_few_colours(original.pixels):
-        return best
-    spent = 1
-    for colours in png.COLOURS[: trial.max_probes]:
-        data = png.palette_png(original.pixels, colours, trial.metadata)
+    if quantiser is None or png.has_few_colours(pixels):
+        return _exact_png(original, trial, probes=1)
+    passing: tuple[int, float, png.Paletted] | None = None
+    spent = 0
+    colours = _MOST_COLOURS
+    while spent < min(trial.max_probes, _PALETTE_PROBES):
+        quantised = png.paletted(pixels, colours)
         spent += 1
-        if len(data) >= len(best.data):
-            break
-        score = original.reference.score(png.decode_png(data))
+        score = original.reference.score(quantised.pixels)
         if score < trial.target - BELOW:
             break
-        best = Candidate(
-            "png",
-            data,
-            colours,
-            "ssimulacra2",
-            score,
-            reached=True,
-            probes=spent,
-            encoder=quantiser,
-        )
-    return replace(best, probes=spent)
+        passing = (colours, score, quantised)
+        colours //= 2
+    if passing is None:
+        return _exact_png(original, trial, probes=spent + 1)
+    colours, score, quantised = passing
+    data = quantised.png(trial.metadata)
+    best = Candidate(
+        "png", data, colours, "ssimulacra2", score, reached=True, probes=spent, encoder=quantiser
+    )
+    if not original.graphic:
+        return best  # a palette quarters what a photograph takes exactly
+    exact = _exact_png(original, trial, probes=spent + 1)
+    return exact if len(exact.data) <= len(data) else replace(best, probes=spent + 1)
+
+
+def _exact_png(original: Original, trial: Trial, *, probes: int) -> Candidate:
+    data = png.lossless_png(original.pixels, trial.metadata)
+    return replace(_lossless("png", data, png.ENCODER), probes=probes)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageSequence
 
 from pixfleet.workers.errors import EncodeError
 
@@ -25,7 +25,7 @@ class Metadata:
 
     Attributes:
         icc: the profile the pixels are in; None for sRGB, which is embedded nowhere.
-        exif: a TIFF-structured EXIF block without orientation, with or without ``Exif\\0\\0``.
+        exif: a TIFF-structured EXIF block without orientation, with or without ``EXIF_PREFIX``.
     """
 
     icc: bytes | None = None
@@ -33,7 +33,7 @@ class Metadata:
 
     @property
     def prefixed_exif(self) -> bytes | None:
-        """The EXIF block beginning with ``Exif\\0\\0``, as JPEG and Pillow want it."""
+        """The EXIF block beginning with ``EXIF_PREFIX``, as JPEG and Pillow want it."""
         if not self.exif or self.exif.startswith(EXIF_PREFIX):
             return self.exif or None
         return EXIF_PREFIX + self.exif
@@ -123,4 +123,19 @@ def save(
 def load(data: bytes) -> Pixels:
     """Decode our own output through Pillow: (H, W, 3), or (H, W, 4) where it carries alpha."""
     with Image.open(io.BytesIO(data)) as image:
+        return np.asarray(image.convert("RGBA" if image.has_transparency_data else "RGB"))
+
+
+def load_frame(data: bytes, at_ms: int) -> Pixels:
+    """What our own animation shows ``at_ms`` after its start, as ``load`` gives it.
+
+    By time and not by number, because encoders merge frames that are alike.
+    """
+    with Image.open(io.BytesIO(data)) as image:
+        elapsed_ms = 0
+        for _ in ImageSequence.Iterator(image):
+            image.load()
+            elapsed_ms += image.info["duration"]
+            if elapsed_ms > at_ms:
+                break
         return np.asarray(image.convert("RGBA" if image.has_transparency_data else "RGB"))

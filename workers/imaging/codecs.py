@@ -42,7 +42,24 @@ def lossy_codecs(format_name: str, avif_speed: int) -> tuple[Codec, ...]:
         return avif.avif_codecs(avif_speed)
     if format_name == "jxl" and JpegXlImagePlugin is not None:
         return (JpegXl(),)
-    raise EncodeError(
+    raise _missing(format_name)
+
+
+def animated_codec(format_name: str, avif_speed: int) -> webp.WebP | avif.Avif:
+    """The lossy encoder of animations: WebP's or AVIF's.
+
+    Raises:
+        EncodeError: ``encoder_missing``.
+    """
+    if format_name == "webp" and features.check("webp"):
+        return webp.WebP()
+    if format_name == "avif" and features.check("avif"):
+        return avif.avif_codecs(avif_speed)[0]
+    raise _missing(format_name)
+
+
+def _missing(format_name: str) -> EncodeError:
+    return EncodeError(
         "encoder_missing",
         f"no encoder for {format_name} is installed",
         "Install pixfleet[worker] on a platform with wheels for it, or drop the format.",

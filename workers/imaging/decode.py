@@ -22,11 +22,9 @@ if TYPE_CHECKING:
 
     from .header import Header
 
-JPEG_MARGIN: Final = 1.0
-"""Least size to which a JPEG is decoded by shrinking its DCT, in multiples of the largest size
-needed; bench/decode.py shows what it costs and spoils."""
-REDUCE_MARGIN: Final = 2.0
-"""The same for other formats, which are averaged by whole factors after decoding."""
+MARGIN: Final = 2.0
+"""A decode is shrunk on load (a JPEG by its DCT, other formats by averaging) to no less than this
+multiple of the largest size needed; bench/decode.py shows what less would spoil."""
 
 _TURNED: Final = frozenset({5, 6, 7, 8})
 _CODES: Final = {3: cv2.ROTATE_180, 6: cv2.ROTATE_90_CLOCKWISE, 8: cv2.ROTATE_90_COUNTERCLOCKWISE}
@@ -102,31 +100,40 @@ def turn(pixels: NDArray[np.uint8], orientation: int) -> NDArray[np.uint8]:
 def _decode_jpeg(
     data: bytes, header: Header, needed: Size | None
 ) -> tuple[Image.Image | NDArray[np.uint8], float]:
+    stored = Size(header.width, header.height)
+    if header.orientation in _TURNED:
+        stored = Size(header.height, header.width)
+    eighths = _eighths(stored, needed)
+    least = Size(*(-(-side * eighths // 8) for side in stored))
     if header.mode == "CMYK":
-        with open_image(data, "jpeg") as image:
-            stored = image.size
-            if needed:
-                image.draft(None, _with_margin(needed))
-            with translated(data, "jpeg"):
-                image.load()
-            return image, image.size[0] / stored[0]
-    width = header.height if header.orientation in _TURNED else header.width
+        with open_image(data, "jpeg") as image, translated(data, "jpeg"):
+            image.draft(None, least)
+            image.load()
+            return image, eighths / 8
     try:
-        pixels = _turbo(data, needed)
+        pixels = _turbo(data, least)
     except ValueError as error:
         if not _harmless(str(error)):
             raise damaged(data, "jpeg", str(error)) from error
-        pixels = _without_metadata(data, needed)
-    return pixels, _eighths(pixels.shape[1], width)
+        pixels = _without_metadata(data, least)
+    # libjpeg rounds sizes up: a last row or column that is mostly beyond the image is cut off.
+    right, bottom = (max(1, round(side * eighths / 8)) for side in stored)
+    return pixels[:bottom, :right], eighths / 8
 
 
-def _turbo(data: bytes, needed: Size | None) -> NDArray[np.uint8]:
-    least = _with_margin(needed) if needed else Size(0, 0)
+def _eighths(stored: Size, needed: Size | None) -> int:
+    """8, 4, 2 or 1: in eighths, the smallest scale that keeps the margin.
+
+    libjpeg-turbo has vector code for these alone; those between cost more than a full decode.
+    """
+    if needed is None:
+        return 8
+    scale = MARGIN * max(needed.width / stored.width, needed.height / stored.height)
+    return next((eighths for eighths in (1, 2, 4) if scale <= eighths / 8), 8)
+
+
+def _turbo(data: bytes, least: Size) -> NDArray[np.uint8]:
     return simplejpeg.decode_jpeg(data, "RGB", min_width=least.width, min_height=least.height)
-
-
-def _with_margin(needed: Size) -> Size:
-    return Size(round(needed.width * JPEG_MARGIN), round(needed.height * JPEG_MARGIN))
 
 
 def _harmless(reason: str) -> bool:
@@ -134,19 +141,11 @@ def _harmless(reason: str) -> bool:
     return "ICC marker" in reason
 
 
-def _without_metadata(data: bytes, needed: Size | None) -> NDArray[np.uint8]:
+def _without_metadata(data: bytes, least: Size) -> NDArray[np.uint8]:
     try:
-        return _turbo(bare_jpeg(data), needed)
+        return _turbo(bare_jpeg(data), least)
     except ValueError as error:
         raise damaged(data, "jpeg", str(error)) from error
-
-
-def _eighths(decoded_px: int, stored_px: int) -> float:
-    """The factor n/8 that libjpeg used; it rounds sizes up, so that their quotient is not exact."""
-    for eighths in range(1, 8):
-        if -(-stored_px * eighths // 8) == decoded_px:
-            return eighths / 8
-    return 1.0
 
 
 def shrink(image: Image.Image, needed: Size | None) -> tuple[Image.Image, float]:
@@ -154,7 +153,7 @@ def shrink(image: Image.Image, needed: Size | None) -> tuple[Image.Image, float]
     plain = _plain(image)
     if not needed:
         return plain, 1.0
-    factor = int(min(plain.width / needed.width, plain.height / needed.height) / REDUCE_MARGIN)
+    factor = int(min(plain.width / needed.width, plain.height / needed.height) / MARGIN)
     if factor < 2:
         return plain, 1.0
     mode = plain.mode

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import struct
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
 from itertools import count
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import simplejpeg
@@ -23,10 +24,9 @@ if TYPE_CHECKING:
 
     Pixels = NDArray[np.uint8]
 
-try:
-    import pyjpegli
-except ImportError:  # no wheel for this platform
-    pyjpegli = None
+_jpegli: Any = None
+with suppress(ImportError):  # no wheel for this platform
+    from pyjpegli import encode as _jpegli
 try:
     import mozjpeg_lossless_optimization as mozjpeg
 except ImportError:  # no wheel for this platform
@@ -57,20 +57,24 @@ class Jpegli:
 
     @property
     def encoder(self) -> str:
+        """As in ``codec.Codec``."""
         optimiser = f" + {_versioned('mozjpeg-lossless-optimization')}" if mozjpeg else ""
         return _versioned("pyjpegli") + optimiser
 
     def encode(self, pixels: Pixels, quality: float, metadata: Metadata) -> bytes:  # noqa: ARG002 (the markers come with finish)
+        """As in ``codec.Codec``."""
         height, width = pixels.shape[:2]
         try:
-            return pyjpegli.encode(np.ascontiguousarray(pixels), width, height, round(quality))
+            return _jpegli(np.ascontiguousarray(pixels), width, height, round(quality))
         except (ValueError, RuntimeError) as error:
             raise refused(self.encoder, error) from error
 
     def decode(self, data: bytes) -> Pixels:
+        """As in ``codec.Codec``."""
         return decode_jpeg(data)
 
     def finish(self, data: bytes, metadata: Metadata) -> bytes:
+        """As in ``codec.Codec``."""
         return with_markers(_optimised(data), metadata)
 
 
@@ -88,10 +92,12 @@ class PillowJpeg:
 
     @property
     def encoder(self) -> str:
+        """As in ``codec.Codec``."""
         optimiser = f" + {_versioned('mozjpeg-lossless-optimization')}" if mozjpeg else ""
         return f"{_versioned('pillow')} JPEG {self.subsampling}{optimiser}"
 
     def encode(self, pixels: Pixels, quality: float, metadata: Metadata) -> bytes:  # noqa: ARG002 (the markers come with finish)
+        """As in ``codec.Codec``."""
         ImageFile.MAXBLOCK = max(ImageFile.MAXBLOCK, _PILLOW_BLOCK_BYTES)
         return save(
             pixels,
@@ -104,15 +110,17 @@ class PillowJpeg:
         )
 
     def decode(self, data: bytes) -> Pixels:
+        """As in ``codec.Codec``."""
         return decode_jpeg(data)
 
     def finish(self, data: bytes, metadata: Metadata) -> bytes:
+        """As in ``codec.Codec``."""
         return with_markers(_optimised(data), metadata)
 
 
 def jpeg_codecs() -> tuple[Jpegli | PillowJpeg, ...]:
     """Best first; a later one is for what the earlier cannot reach (4:2:0 caps saturated edges)."""
-    first = Jpegli() if pyjpegli else PillowJpeg()
+    first = Jpegli() if _jpegli else PillowJpeg()
     return (first, PillowJpeg(subsampling="4:4:4", scale=JPEG_FULL_CHROMA))
 
 

@@ -36,9 +36,11 @@ class JpegXl:
 
     @property
     def encoder(self) -> str:
+        """As in ``codec.Codec``."""
         return f"pillow-jxl-plugin {version('pillow-jxl-plugin')} effort {self.effort}"
 
     def encode(self, pixels: Pixels, quality: float, metadata: Metadata) -> bytes:
+        """As in ``codec.Codec``."""
         if metadata.icc:
             raise EncodeError(
                 "icc_unsupported",
@@ -48,7 +50,9 @@ class JpegXl:
         return save(pixels, "JXL", metadata, quality=quality, effort=self.effort, num_threads=1)
 
     def decode(self, data: bytes) -> Pixels:
+        """As in ``codec.Codec``."""
         return load(data)
 
     def finish(self, data: bytes, metadata: Metadata) -> bytes:  # noqa: ARG002 (embedded by encode)
+        """As in ``codec.Codec``."""
         return data

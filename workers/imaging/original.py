@@ -27,10 +27,10 @@ class Original:
     """
 
     def __init__(self, pixels: Pixels, background: tuple[int, int, int]) -> None:
-        opaque = pixels.shape[2] == 4 and bool((pixels[..., 3] == 255).all())  # noqa: PLR2004 (RGBA, opaque)
+        opaque = pixels.shape[2] == 4 and bool((pixels[..., 3] == 255).all())
         self.pixels: Pixels = np.ascontiguousarray(pixels[..., :3] if opaque else pixels)
         self.height, self.width = pixels.shape[:2]
-        self.alpha = self.pixels.shape[2] == 4  # noqa: PLR2004 (RGBA)
+        self.alpha = self.pixels.shape[2] == 4
         self._background = background
 
     @cached_property
@@ -66,7 +66,7 @@ def flattened(pixels: Pixels, background: tuple[int, int, int]) -> Pixels:
         pixels: (H, W, 3), returned as they are, or (H, W, 4) with straight alpha.
         background: sRGB, 0 to 255 each.
     """
-    if pixels.shape[2] == 3:  # noqa: PLR2004 (RGB)
+    if pixels.shape[2] == 3:
         return pixels
     alpha = cv2.cvtColor(pixels[..., 3], cv2.COLOR_GRAY2RGB)
     over = cv2.multiply(pixels[..., :3], alpha, scale=1 / 255, dtype=cv2.CV_32F)

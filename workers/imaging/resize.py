@@ -8,6 +8,8 @@ import cv2
 import numpy as np
 from PIL import Image
 
+from . import lanczos
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
@@ -24,7 +26,6 @@ _ENCODED: Final = np.arange(256, dtype=np.float32) / 255.0
 _LINEAR: Final = np.where(
     _ENCODED <= 0.04045, _ENCODED / 12.92, ((_ENCODED + 0.055) / 1.055) ** 2.4
 ).astype(np.float32)
-_LINEAR_STEPS: Final = 4096
 
 
 def resize(
@@ -41,19 +42,16 @@ def resize(
     (`decode.Raster.scale`). Padding takes the opaque ``background``. ``linear_light`` filters
     light instead of sRGB's encoded values: finer for stars and text, four times the CPU.
     """
-    x, y, width, height = placement.window
     high, wide = pixels.shape[:2]
-    box = (
-        min(x * scale, wide - 1.0),
-        min(y * scale, high - 1.0),
-        min((x + width) * scale, float(wide)),
-        min((y + height) * scale, float(high)),
-    )
     size = (placement.size.width, placement.size.height)
-    if box == (0.0, 0.0, *map(float, size)) and size == (wide, high):
+    box = _box(placement, scale, wide, high)
+    whole = box == (0.0, 0.0, wide, high)
+    if whole and size == (wide, high):
         scaled = pixels
     elif linear_light:
         scaled = _resize_linear(pixels, size, box)
+    elif whole and pixels.shape[2] == 3 and size[0] <= wide and size[1] <= high:
+        scaled = lanczos.reduce(pixels, size)
     else:
         image = Image.fromarray(pixels)
         scaled = np.asarray(image.resize(size, Image.Resampling.LANCZOS, box, reducing_gap=3.0))
@@ -88,6 +86,17 @@ def pyramid(
         yield index, result
         if placement.crop is None and placement.canvas == placement.size:
             sources.append((placement.scale, result))
+
+
+def _box(
+    placement: Placement, scale: float, wide: int, high: int
+) -> tuple[float, float, float, float]:
+    """The window in px of an array of ``wide`` x ``high`` px: left, top, right, bottom."""
+    if placement.crop is None:
+        return 0.0, 0.0, float(wide), float(high)
+    x, y, width, height = placement.crop
+    left, top = min(x * scale, wide - 1.0), min(y * scale, high - 1.0)
+    return left, top, min((x + width) * scale, wide), min((y + height) * scale, high)
 
 
 def _resize_linear(

@@ -24,6 +24,7 @@ _AIM: Final = 0.2
 _CAUTIOUS_AIM: Final = 1.5
 _LEAST_DISTORTION: Final = 0.5
 _MOST_PREDICTED: Final = 0.4
+_LEAST_SAVING: Final = 0.02
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,12 +44,14 @@ class Outcome:
         best: the smallest probe within the promise; else the one of the highest score.
         reached: ``best`` is within the promise.
         probes: how many encodings were tried.
+        topped: the highest quality was among them.
         abandoned: the caller gave it up before it could end.
     """
 
     best: Probe
     reached: bool
     probes: int
+    topped: bool
     abandoned: bool = False
 
 
@@ -88,20 +91,23 @@ def search(
         probe = trial(quality)
         probes.append(probe)
         if hopeless is not None and hopeless(probe):
-            return _outcome(probes, target, abandoned=True)
+            return _outcome(probes, scale, target, abandoned=True)
         if -BELOW <= probe.score - target <= ABOVE:
             break
         quality = _next(probes, scale, target, last=len(probes) == max_probes - 1)
-    return _outcome(probes, target)
+    return _outcome(probes, scale, target)
 
 
-def _outcome(probes: Sequence[Probe], target: float, *, abandoned: bool = False) -> Outcome:
+def _outcome(
+    probes: Sequence[Probe], scale: QualityScale, target: float, *, abandoned: bool = False
+) -> Outcome:
     passing = [probe for probe in probes if probe.score >= target - BELOW]
     if passing:
         best = min(passing, key=lambda probe: len(probe.data))
     else:
         best = max(probes, key=lambda probe: probe.score)
-    return Outcome(best, reached=bool(passing), probes=len(probes), abandoned=abandoned)
+    topped = any(probe.quality >= scale.highest for probe in probes)
+    return Outcome(best, bool(passing), len(probes), topped, abandoned)
 
 
 def _next(
@@ -112,6 +118,8 @@ def _next(
     high = min((p for p in probes if p.score >= target), key=lambda p: p.quality, default=None)
     if low is not None and high is not None and low.quality >= high.quality:
         return None  # not monotonic here: what passes is as good as it gets
+    if low is None and len(probes) > 1 and _saving(probes) < _LEAST_SAVING:
+        return None
     floor = scale.lowest if low is None else low.quality + scale.step
     ceiling = scale.highest if high is None else high.quality - scale.step
     if floor > ceiling:
@@ -119,6 +127,11 @@ def _next(
     aim = target + (_CAUTIOUS_AIM if last and high is None else _AIM)
     wanted = _on_scale(scale, _quality(scale, _wanted_typical(probes, scale, aim)))
     return min(ceiling, max(floor, wanted))
+
+
+def _saving(probes: Sequence[Probe]) -> float:
+    """Share of the bytes that the last step down saved; little left means mere headers are left."""
+    return 1 - len(probes[-1].data) / len(probes[-2].data)
 
 
 def _wanted_typical(probes: Sequence[Probe], scale: QualityScale, aim: float) -> float:

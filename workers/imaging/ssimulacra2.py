@@ -11,17 +11,18 @@ negative for what is hardly the same picture.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import cv2
 import numpy as np
 
+from .gaussian import HALO, blur
 from .ssimulacra2_weights import WEIGHTS
+from .xyb import halve, linear_rgb, strips, xyb
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
     from numpy.typing import NDArray
 
@@ -41,18 +42,8 @@ under 8 px identical.
 BACKGROUNDS: Final = (26, 230)
 """Greys (0.1 and 0.9 of white, the program's) under an image with alpha; the lower score counts."""
 
-_C2: Final = 0.0009
+_C2: Final = np.float32(0.0009)
 _NEGLIGIBLE_WEIGHT: Final = 0.01
-_STRIP_PX: Final = 1 << 17
-
-# Opsin absorbance and bias of JPEG XL's XYB (ISO/IEC 18181-1, annex on XYB).
-_BIAS: Final = 0.0037930732552754493
-_LMS: Final = (
-    (0.30, 1.0 - 0.30 - 0.078, 0.078),
-    (0.23, 1.0 - 0.23 - 0.078, 0.078),
-    (0.24342268924547819, 0.20476744424496821, 1.0 - 0.24342268924547819 - 0.20476744424496821),
-)
-X, Y, B = range(3)
 
 
 class Need(NamedTuple):
@@ -67,14 +58,17 @@ class Need(NamedTuple):
 
     @property
     def ssim(self) -> bool:
+        """The structural similarity map is needed."""
         return bool(self.ssim_1 or self.ssim_4)
 
     @property
     def artifact(self) -> bool:
+        """The map of edges that only the other image has is needed."""
         return bool(self.artifact_1 or self.artifact_4)
 
     @property
     def detail(self) -> bool:
+        """The map of edges that only the original has is needed."""
         return bool(self.detail_1 or self.detail_4)
 
 
@@ -108,36 +102,45 @@ class Reference:
 
     def __init__(self, pixels: Pixels) -> None:
         self.height, self.width = pixels.shape[:2]
-        self._transparent = pixels.shape[2] == 4 and bool(pixels[..., 3].min() < 255)
-        self._sides = [_side(view) for view in _views(pixels, transparent=self._transparent)]
+        self._sides = [_side(view) for view in _views(pixels)]
 
     def score(self, pixels: Pixels) -> float:
         """SSIMULACRA2 of ``pixels`` against the reference; at most 100.
 
         Args:
             pixels: same height and width as the reference, (H, W, 3) or (H, W, 4) uint8 sRGB. With
-                alpha on either side both are laid on two greys and the lower score is returned.
+                transparency on either side both are laid on two greys and the lower score counts.
 
         Raises:
             ValueError: the size is not the reference's.
         """
         if pixels.shape[:2] != (self.height, self.width):
             raise ValueError(f"{pixels.shape[:2]} against {(self.height, self.width)}")
-        views = _views(pixels, transparent=self._transparent)
-        return min(_score(side, view) for side, view in zip(self._sides, views, strict=True))
+        # An opaque image is one view, the same on every grey.
+        greys = BACKGROUNDS if len(self._sides) > 1 or _transparent(pixels) else BACKGROUNDS[:1]
+        sides = self._sides if len(self._sides) > 1 else self._sides * len(greys)
+        return min(
+            _score(side, _padded(on_grey(pixels, grey)))
+            for side, grey in zip(sides, greys, strict=True)
+        )
 
 
-def _views(pixels: Pixels, *, transparent: bool) -> Iterator[Pixels]:
-    """What is compared: the pixels, or the pixels on each background when either has alpha."""
-    height, width, channels = pixels.shape
+def _transparent(pixels: Pixels) -> bool:
+    return pixels.shape[2] == 4 and bool(pixels[..., 3].min() < 255)
+
+
+def _views(pixels: Pixels) -> Iterator[Pixels]:
+    """What is compared: the pixels, or with real transparency the pixels on each background."""
+    for grey in BACKGROUNDS if _transparent(pixels) else BACKGROUNDS[:1]:
+        yield _padded(on_grey(pixels, grey))
+
+
+def _padded(pixels: Pixels) -> Any:
+    height, width = pixels.shape[:2]
     down, right = max(0, MIN_SIDE_PX - height), max(0, MIN_SIDE_PX - width)
-    if down or right:
-        pixels = cv2.copyMakeBorder(pixels, 0, down, 0, right, cv2.BORDER_REFLECT)  # pyright: ignore[reportAssignmentType]
-    if not transparent:
-        yield pixels[..., :3] if channels == 4 else pixels
-        return
-    for grey in BACKGROUNDS:
-        yield on_grey(pixels, grey)
+    if not down and not right:
+        return pixels
+    return cv2.copyMakeBorder(pixels, 0, down, 0, right, cv2.BORDER_REFLECT)
 
 
 def on_grey(pixels: Pixels, grey: int) -> Pixels:
@@ -145,101 +148,12 @@ def on_grey(pixels: Pixels, grey: int) -> Pixels:
     if pixels.shape[2] == 3:
         return pixels
     out = np.empty((*pixels.shape[:2], 3), np.uint8)
-    for top, bottom in _strips(*pixels.shape[:2]):
+    for top, bottom in strips(*pixels.shape[:2]):
         strip = pixels[top:bottom]
         alpha = strip[..., 3:].astype(np.float32) / np.float32(255)
         blended = (strip[..., :3].astype(np.float32) - grey) * alpha + grey
         out[top:bottom] = np.rint(blended).astype(np.uint8)
     return out
-
-
-def _gaussian_taps() -> Plane:
-    """The impulse response of the program's recursive Gaussian at sigma 1.5, as FIR taps.
-
-    Charalampidis, "Recursive implementation of the Gaussian filter using truncated cosine
-    functions", IEEE Trans. Signal Processing 64(14), 2016: radius N = round(3.2795 sigma + 0.2546)
-    = 5 and three cosines of frequency k pi / 2N, k = 1, 3, 5, cut at N, where all three are zero.
-    The amplitudes make the taps sum to 1, have variance sigma², and match the Gaussian's
-    spectrum in the direction that those two constraints leave free (equations 37 to 55).
-    """
-    sigma, radius = 1.5, 5
-    omega = np.array([1, 3, 5]) * math.pi / (2 * radius)
-    signs = np.array([1, -1, 1])
-    p = signs / np.tan(omega / 2)
-    r = signs * p * p / np.sin(omega)
-    rho = np.exp(-0.5 * sigma * sigma * omega * omega) / radius
-    free = np.cross(p, r)
-    free = free / free[2]
-    system = np.vstack([p, r, free])
-    beta = np.linalg.solve(system, [1.0, radius**2 - sigma**2, float(free @ rho)])
-    taps = np.cos(np.outer(np.arange(1 - radius, radius), omega)) @ beta
-    return taps.astype(np.float32)
-
-
-_TAPS: Final = _gaussian_taps()
-_HALO: Final = len(_TAPS) // 2
-
-
-def _srgb_to_linear() -> Plane:
-    value = np.arange(256) / 255.0
-    linear = np.where(value <= 0.04045, value / 12.92, ((value + 0.055) / 1.055) ** 2.4)
-    return linear.astype(np.float32)
-
-
-_LINEAR: Final = _srgb_to_linear()
-
-
-def _blur(plane: Plane) -> Plane:
-    return cv2.sepFilter2D(plane, -1, _TAPS, _TAPS, borderType=cv2.BORDER_CONSTANT)  # pyright: ignore[reportReturnType]
-
-
-def _strips(height: int, width: int) -> Iterator[tuple[int, int]]:
-    """Row ranges of even height that cover the image."""
-    rows = max(16, _STRIP_PX // width // 2 * 2)
-    for top in range(0, height, rows):
-        yield top, min(top + rows, height)
-
-
-def _linear(pixels: Pixels) -> list[Plane]:
-    return [cv2.LUT(channel, _LINEAR) for channel in cv2.split(pixels)]  # pyright: ignore[reportReturnType]
-
-
-def _root(linear: Sequence[Plane], row: int) -> Plane:
-    """The cube root of one opsin response, less that of the bias (as ``exp(log / 3)``: no ``cbrt``
-    is vectorised, and at float32 the difference is a rounding)."""
-    red, green, blue = _LMS[row]
-    mixed = cv2.addWeighted(linear[0], red, linear[1], green, _BIAS)
-    mixed = cv2.scaleAdd(linear[2], blue, mixed, dst=mixed)
-    cv2.log(mixed, dst=mixed)
-    np.multiply(mixed, np.float32(1 / 3), out=mixed)
-    return cv2.exp(mixed, dst=mixed)  # pyright: ignore[reportReturnType]
-
-
-def _xyb(linear: Sequence[Plane], wanted: Sequence[Need]) -> list[Plane | None]:
-    """The channels that weigh anything, shifted to be positive as the program does."""
-    planes: list[Any] = [None, None, None]
-    if not any(map(any, wanted)):
-        return planes
-    root_bias = math.cbrt(_BIAS) if hasattr(math, "cbrt") else _BIAS ** (1 / 3)
-    long, medium = _root(linear, 0), _root(linear, 1)
-    if any(wanted[X]):
-        planes[X] = cv2.addWeighted(long, 7.0, medium, -7.0, 0.42)
-    if any(wanted[Y]):
-        planes[Y] = cv2.addWeighted(long, 0.5, medium, 0.5, 0.01 - root_bias)
-    if any(wanted[B]):
-        luma = cv2.addWeighted(long, 0.5, medium, 0.5, -0.55)
-        planes[B] = cv2.subtract(_root(linear, 2), luma)
-    return planes
-
-
-def _halve(linear: Sequence[Plane], out: Sequence[Plane], top: int) -> None:
-    """Mean of 2×2, odd edges replicated, of a strip whose first row is ``top``; into ``out``."""
-    for plane, half in zip(linear, out, strict=True):
-        height, width = plane.shape
-        if height % 2 or width % 2:
-            plane = cv2.copyMakeBorder(plane, 0, height % 2, 0, width % 2, cv2.BORDER_REPLICATE)  # noqa: PLW2901 (the padded plane stands for it)
-        size = (plane.shape[1] // 2, plane.shape[0] // 2)
-        half[top // 2 : top // 2 + size[1]] = cv2.resize(plane, size, interpolation=cv2.INTER_AREA)
 
 
 class _Strip(NamedTuple):
@@ -262,13 +176,13 @@ def _pyramid(pixels: Pixels) -> Iterator[_Strip]:
     for scale, wanted in enumerate(_NEEDS):
         half_shape = ((height + 1) // 2, (width + 1) // 2)
         halves = [np.empty(half_shape, np.float32) for _ in range(3 if scale + 1 < SCALES else 0)]
-        for top, bottom in _strips(height, width):
-            outer = slice(max(0, top - _HALO), min(height, bottom + _HALO))
+        for top, bottom in strips(height, width):
+            outer = slice(max(0, top - HALO), min(height, bottom + HALO))
             inner = slice(top - outer.start, bottom - outer.start)
-            strip = [p[outer] for p in linear] if scale else _linear(pixels[outer])
+            strip = [p[outer] for p in linear] if scale else linear_rgb(pixels[outer])
             if halves:
-                _halve([p[inner] for p in strip], halves, top)
-            planes = _xyb(strip, wanted)
+                halve([p[inner] for p in strip], halves, top)
+            planes = xyb(strip, [any(need) for need in wanted])
             yield _Strip(scale, (height, width), wanted, top, bottom, inner, outer, planes)
         linear, (height, width) = halves, half_shape
 
@@ -291,7 +205,7 @@ def _side(pixels: Pixels) -> list[list[_Channel | None]]:
         for channel, plane in zip(side[strip.scale], strip.planes, strict=True):
             if channel is not None and plane is not None:
                 channel.plane[strip.top : strip.bottom] = plane[strip.inner]
-                channel.mean[strip.top : strip.bottom] = _blur(plane)[strip.inner]
+                channel.mean[strip.top : strip.bottom] = blur(plane)[strip.inner]
     return side
 
 
@@ -325,36 +239,43 @@ def _strip_sums(channel: _Channel, plane: Plane, strip: _Strip) -> list[float]:
     need = channel.need
     original = channel.plane[strip.outer]
     mean = channel.mean[strip.top : strip.bottom]
-    error = cv2.subtract(original, plane)
-    mean_error = _blur(error)[strip.inner]
-    other_mean = cv2.subtract(mean, mean_error)
+    error: Any = cv2.subtract(original, plane)
+    mean_error = blur(error)[strip.inner]
+    other_mean: Any = cv2.subtract(mean, mean_error)
     sums = [0.0] * 6
     if need.ssim:
-        power = cv2.multiply(original, original)
-        cv2.accumulateSquare(plane, power)
-        power = _blur(power)[strip.inner]
-        error_power = _blur(cv2.multiply(error, error))[strip.inner]
-        square = cv2.multiply(mean_error, mean_error)
-        # With e the difference, 2·cov + C2 = (var1 + var2 + C2) - var(e): the textbook ratio
+        powers: Any = cv2.accumulateSquare(plane, cv2.multiply(original, original))
+        variances = blur(powers)[strip.inner]
+        square: Any = cv2.multiply(mean, mean)
+        cv2.subtract(variances, square, dst=variances)
+        cv2.multiply(other_mean, other_mean, dst=square)
+        cv2.subtract(variances, square, dst=variances)
+        cv2.multiply(mean_error, mean_error, dst=square)
+        cv2.multiply(error, error, dst=error)
+        ratio = blur(error)[strip.inner]
+        # With e the difference, 2·cov + C2 = (var1 + var2 + C2) - var(e): the textbook's ratio
         # without its cancellation.
-        cv2.subtract(error_power, square, dst=error_power)
-        np.subtract(power, mean * mean, out=power)
-        np.subtract(power, other_mean * other_mean, out=power)
-        np.add(power, np.float32(_C2), out=power)
-        cv2.divide(error_power, power, dst=error_power)
-        difference = square + (1 - square) * error_power
-        np.maximum(difference, 0, out=difference)
-        sums[0], sums[3] = _sums(difference)
+        np.subtract(ratio, square, out=ratio)
+        np.add(variances, _C2, out=variances)
+        np.divide(ratio, variances, out=ratio)
+        # One less the product of both similarities, multiplied out for the same reason.
+        np.multiply(ratio, square, out=variances)
+        np.add(ratio, square, out=ratio)
+        np.subtract(ratio, variances, out=ratio)
+        sums[0], sums[3] = _sums(cv2.threshold(ratio, 0, 0, cv2.THRESH_TOZERO)[1])
     if need.artifact or need.detail:
         inner = strip.inner
-        edges = np.abs(original[inner] - mean)
-        change = (np.abs(plane[inner] - other_mean) - edges) / (1 + edges)
+        edges: Any = cv2.absdiff(original[inner], mean)
+        change: Any = cv2.absdiff(plane[inner], other_mean)
+        np.subtract(change, edges, out=change)
+        np.add(edges, np.float32(1), out=edges)
+        np.divide(change, edges, out=change)
         if need.artifact:
-            sums[1], sums[4] = _sums(np.maximum(change, 0))
+            sums[1], sums[4] = _sums(cv2.threshold(change, 0, 0, cv2.THRESH_TOZERO)[1])
         if need.detail:
-            sums[2], sums[5] = _sums(np.minimum(change, 0))
+            sums[2], sums[5] = _sums(cv2.threshold(change, 0, 0, cv2.THRESH_TOZERO_INV)[1])
     return sums
 
 
-def _sums(values: Plane) -> tuple[float, float]:
+def _sums(values: Any) -> tuple[float, float]:
     return cv2.norm(values, cv2.NORM_L1), cv2.norm(cv2.multiply(values, values), cv2.NORM_L2SQR)

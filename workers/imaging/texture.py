@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import cv2
 import numpy as np
@@ -49,7 +49,7 @@ class Texture(NamedTuple):
 def texture(pixels: Pixels) -> Texture:
     """Measure (H, W, 3) sRGB pixels; about 3 ms a megapixel."""
     height, width = pixels.shape[:2]
-    if min(height, width) < 3:  # noqa: PLR2004 (the Laplacian's aperture)
+    if min(height, width) < 3:
         return Texture(1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
     luma = cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY)
     across = cv2.absdiff(luma[:, 1:], luma[:, :-1])
@@ -74,5 +74,5 @@ def texture(pixels: Pixels) -> Texture:
     )
 
 
-def _log_mean(values: object) -> float:
+def _log_mean(values: Any) -> float:
     return math.log1p(cv2.mean(values)[0])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import PIL
 from PIL import features
@@ -30,15 +30,23 @@ class WebP:
 
     @property
     def encoder(self) -> str:
+        """As in ``codec.Codec``."""
         return f"pillow {PIL.__version__} libwebp {features.version('webp')} method {self.method}"
 
     def encode(self, pixels: Pixels, quality: float, metadata: Metadata) -> bytes:
-        return save(pixels, "WEBP", metadata, quality=quality, method=self.method)
+        """As in ``codec.Codec``."""
+        return save(pixels, "WEBP", metadata, **self.options(quality))
+
+    def options(self, quality: float) -> dict[str, Any]:
+        """Pillow's, for a still or an animation."""
+        return {"quality": quality, "method": self.method}
 
     def decode(self, data: bytes) -> Pixels:
+        """As in ``codec.Codec``."""
         return load(data)
 
     def finish(self, data: bytes, metadata: Metadata) -> bytes:  # noqa: ARG002 (embedded by encode)
+        """As in ``codec.Codec``."""
         return data
 
 

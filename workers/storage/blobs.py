@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, TypeVar
 
 from pixfleet.workers.errors import SourceError
 
+from .objects import ObjectStore
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
-
-    from .objects import ObjectStore
 
 _PARALLEL = 8
 _Given = TypeVar("_Given")
@@ -21,8 +21,8 @@ _Made = TypeVar("_Made")
 class BlobStore:
     """Content-addressed blobs of an object store, at ``blobs/ab/abcdef…``."""
 
-    def __init__(self, store: ObjectStore) -> None:
-        self.store = store
+    def __init__(self, store: ObjectStore | str) -> None:
+        self.store = ObjectStore(store) if isinstance(store, str) else store
 
     @staticmethod
     def key(sha256: str) -> str:
@@ -70,7 +70,7 @@ class BlobStore:
 
     def _map(self, act: Callable[[_Given], _Made], given: Iterable[_Given]) -> list[_Made]:
         items = list(given)
-        if len(items) < 2 or not self.store.remote:
+        if len(items) <= 1 or not self.store.remote:
             return [act(item) for item in items]
         with ThreadPoolExecutor(max_workers=min(_PARALLEL, len(items))) as pool:
             return list(pool.map(act, items))

@@ -11,7 +11,7 @@ import contextlib
 import errno
 import os
 import secrets
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, ClassVar, Final
 
 from pixfleet.workers.errors import (
     OutputError,
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 PART_SUFFIX: Final = ".part"
+_FOLDER_TRIES: Final = 10
 _FULL: Final = {errno.ENOSPC, errno.EDQUOT}
 _FORBIDDEN: Final = {errno.EACCES, errno.EPERM, errno.EROFS}
 _PASSING: Final = {
@@ -43,7 +44,7 @@ _NO_TMPFILE: Final = {errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL, errno.ENOENT
 class LocalFiles:
     """Files below ``root``; keys are relative paths with ``/`` that were already checked."""
 
-    bills: Final = False
+    bills: ClassVar[bool] = False
 
     def __init__(self, root: str) -> None:
         self._root = os.path.realpath(root)
@@ -73,12 +74,10 @@ class LocalFiles:
                 "remove the link, or name the folder it leads to as the output",
             )
         try:
-            os.makedirs(folder, exist_ok=True)  # noqa: PTH103 (text, as above)
-            directory = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-            try:
-                _write(directory, key.rpartition("/")[2], data)
-            finally:
-                os.close(directory)
+            for _ in range(_FOLDER_TRIES):
+                with contextlib.suppress(FileNotFoundError):  # pruned by another process just now
+                    return _put(folder, key.rpartition("/")[2], data)
+            return _put(folder, key.rpartition("/")[2], data)
         except OSError as error:
             raise _output_error(error, self.where(key)) from error
 
@@ -101,6 +100,7 @@ class LocalFiles:
                 continue
             except OSError as error:
                 raise _output_error(error, self.where(key)) from error
+            self._prune(key)
 
     def pages(self, prefix: str) -> Iterator[list[tuple[str, int]]]:
         """(key, size in bytes) of every file below a folder, a list per folder."""
@@ -120,8 +120,26 @@ class LocalFiles:
         """Copy a file; never a hard link, so that editing one leaves the other alone."""
         self.put(other_key, self.get(key, None))
 
+    def _prune(self, key: str) -> None:
+        """Remove folders that became empty: in a bucket there would be none either."""
+        while "/" in key:
+            key = key.rpartition("/")[0]
+            try:
+                os.rmdir(self.where(key))  # noqa: PTH106 (text, as above)
+            except OSError:
+                return
+
     def _inside(self, real: str) -> bool:
         return real == self._root or real.startswith(self._root.rstrip("/") + "/")
+
+
+def _put(folder: str, name: str, data: bytes) -> None:
+    os.makedirs(folder, exist_ok=True)  # noqa: PTH103 (text, as above)
+    directory = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        _write(directory, name, data)
+    finally:
+        os.close(directory)
 
 
 def _write(directory: int, name: str, data: bytes) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, ClassVar, Protocol
 from urllib.parse import unquote, urlsplit
 
 from pixfleet.workers.errors import OutputError, SourceError
@@ -18,8 +18,9 @@ if TYPE_CHECKING:
 class Backend(Protocol):
     """What a kind of store can do; keys are checked before they come here."""
 
-    @property
-    def bills(self) -> bool: ...  # noqa: D102 (does a request cost money)
+    bills: ClassVar[bool]
+    """does a request cost money"""
+
     def where(self, key: str) -> str: ...  # noqa: D102 (see the class)
     def get(self, key: str, max_bytes: int | None) -> bytes: ...  # noqa: D102 (see the class)
     def put(self, key: str, data: bytes) -> None: ...  # noqa: D102 (see the class)

@@ -30,7 +30,7 @@ def read_regular(path: str, *, max_bytes: int | None) -> bytes:
     """The bytes of a regular file; its size is checked before anything is read.
 
     Raises:
-        SourceError: ``source_not_found``, ``source_unreadable`` (permission, or not a regular file).
+        SourceError: ``source_not_found``, ``source_unreadable`` (forbidden, or not a regular file).
         LimitError: ``file_too_large``.
         StoreUnavailableError: the disk or the mount did not answer.
     """

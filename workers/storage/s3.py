@@ -6,7 +6,7 @@ import os
 import re
 from datetime import timedelta
 from functools import lru_cache
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, ClassVar, Final
 
 import obstore
 from obstore.exceptions import BaseError, PermissionDeniedError, UnauthenticatedError
@@ -38,9 +38,9 @@ _used_by: list[int] = []
 
 
 class S3Objects:
-    """Objects of a bucket below a prefix; region, endpoint and credentials as AWS tools find them."""
+    """Objects of a bucket below a prefix; region and credentials as AWS tools find them."""
 
-    bills: Final = True
+    bills: ClassVar[bool] = True
 
     def __init__(self, bucket: str, prefix: str) -> None:
         self._bucket = bucket

@@ -1,0 +1,194 @@
+"""Unit prices with date and source, read from a price book in TOML."""
+
+from __future__ import annotations
+
+import datetime as dt  # noqa: TC003 (pydantic reads annotations at run time)
+import tomllib
+from decimal import Decimal
+from importlib import resources
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+NANO: Final = Decimal("1e-9")
+"""The smallest amount that is kept: a billionth of a dollar; sums are integers of it."""
+
+UNITS: Final[dict[str, int]] = {
+    "hour": 1,
+    "vcpu-hour": 1,
+    "gb-hour": 1,
+    "gb-second": 1,
+    "gb-month": 1,
+    "gb": 1,
+    "image": 1,
+    "metric-month": 1,
+    "day": 1,
+    "request": 1,
+    "1000 requests": 1_000,
+    "million requests": 1_000_000,
+}
+"""What a price can be for, and how many single things that is."""
+
+
+class PriceError(ValueError):
+    """A price book is missing or faulty; names the file, the key and how to mend it."""
+
+
+def _usd(value: Any) -> Decimal:
+    if not isinstance(value, str):
+        raise ValueError(f'write the amount as a string, usd = "{value}": {value!r} is not exact')  # noqa: TRY004 (pydantic collects ValueError)
+    amount = Decimal(value)
+    if not amount.is_finite() or amount < 0:
+        raise ValueError(f"{value} is no price; write 0 or more")
+    return amount
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Price(_Frozen):
+    """One list price."""
+
+    usd: Annotated[Decimal, BeforeValidator(_usd)]
+    unit: Literal[tuple(UNITS)]  # pyright: ignore[reportInvalidTypeForm]  (one list of units)
+    date: dt.date = Field(description="when the price was seen")
+    source: str = Field(min_length=1, description="where, and how sure that is")
+
+    @property
+    def each_usd(self) -> Decimal:
+        """Price of a single one, USD."""
+        return self.usd / UNITS[self.unit]
+
+
+class Instance(_Frozen):
+    """A kind of machine; its prices are per hour."""
+
+    vcpus: int = Field(ge=1)
+    on_demand: Price
+    spot: Price | None = None
+
+
+class PriceBook(_Frozen):
+    """All unit prices of one place and day."""
+
+    name: str = Field(min_length=1)
+    currency: Literal["USD"]
+    date: dt.date
+    instance: str = Field(description="kind of machine charged where the settings name none")
+    instances: dict[str, Instance] = Field(min_length=1)
+    requests: dict[str, Price] = Field(description="price of a billed request by kind")
+    storage_gb_month: Price
+    egress_gb: Price
+    services: dict[str, Price] = Field(default_factory=dict, description="all else, by name")
+
+    @property
+    def label(self) -> str:
+        """Name and date, as receipts carry it."""
+        return f"{self.name} {self.date.isoformat()}"
+
+    def vcpu_second_usd(self, instance: str = "", purchase: str = "spot") -> Decimal:
+        """Price of one vCPU for a second: the instance's hour over its vCPUs.
+
+        Raises:
+            PriceError: the book does not have the instance, or not on these terms.
+        """
+        name = instance or self.instance
+        kind = self.instances.get(name)
+        if kind is None:
+            raise PriceError(
+                f"price book {self.name} has no instance {name!r}; "
+                f"set PIXFLEET_PRICES_INSTANCE to one of {', '.join(sorted(self.instances))}"
+            )
+        if purchase not in ("spot", "on_demand"):
+            raise PriceError(f"PIXFLEET_PRICES_PURCHASE is {purchase!r}; use spot or on_demand")
+        price = kind.spot if purchase == "spot" else kind.on_demand
+        if price is None:
+            raise PriceError(
+                f"price book {self.name} has no spot price for {name!r}; "
+                "set PIXFLEET_PRICES_PURCHASE=on_demand"
+            )
+        return price.each_usd / (3_600 * kind.vcpus)
+
+    def request_usd(self, kind: str) -> Decimal:
+        """Price of one request.
+
+        Raises:
+            PriceError: the book has no such kind.
+        """
+        price = self.requests.get(kind)
+        if price is None:
+            raise PriceError(
+                f"price book {self.name} has no price for requests of kind {kind!r}; "
+                f"add a table [requests.{kind}]"
+            )
+        return price.each_usd
+
+
+def load_prices(name_or_path: str) -> PriceBook:
+    """A built-in price book by its name, or one of yours by the path of its TOML file.
+
+    Raises:
+        PriceError: missing or faulty; names the file, the key and how to mend it.
+    """
+    if name_or_path.endswith(".toml"):
+        where = name_or_path
+        try:
+            text = Path(name_or_path).read_text(encoding="utf-8")
+        except OSError as error:
+            raise PriceError(
+                f"price book {where} cannot be read: {error.strerror}; "
+                "set PIXFLEET_PRICES_BOOK to a readable .toml file or to "
+                f"{' or '.join(built_in_books())}"
+            ) from None
+    else:
+        where = f"{name_or_path}.toml"
+        if name_or_path not in built_in_books():
+            raise PriceError(
+                f"there is no built-in price book {name_or_path!r}; set PIXFLEET_PRICES_BOOK to "
+                f"{', '.join(built_in_books())}, or to a path that ends in .toml"
+            )
+        text = (_built_in() / where).read_text(encoding="utf-8")
+    try:
+        return PriceBook.model_validate(tomllib.loads(text))
+    except tomllib.TOMLDecodeError as error:
+        raise PriceError(f"price book {where} is not TOML: {error}") from None
+    except ValidationError as error:
+        raise PriceError(f"price book {where}: {_explain(error)}") from None
+
+
+def built_in_books() -> list[str]:
+    """Names of the price books that pixfleet brings."""
+    return sorted(
+        entry.name.removesuffix(".toml")
+        for entry in _built_in().iterdir()
+        if entry.name.endswith(".toml")
+    )
+
+
+def to_nano(usd: Decimal) -> int:
+    """Integer nano-dollars, for exact sums in Redis; rounds half to even."""
+    return int((usd / NANO).to_integral_value())
+
+
+def from_nano(nano_usd: int) -> Decimal:
+    """US dollars from integer nano-dollars."""
+    return (nano_usd * NANO).quantize(NANO)
+
+
+def _built_in() -> Any:
+    return resources.files("pixfleet.config") / "prices"
+
+
+def _explain(error: ValidationError) -> str:
+    faults: list[str] = []
+    for fault in error.errors(include_url=False):
+        path = ".".join(str(part) for part in fault["loc"])
+        message = fault["msg"].removeprefix("Value error, ")
+        if fault["type"] == "missing":
+            message = "is missing; add it"
+        elif fault["type"] == "extra_forbidden":
+            message = "is not a key of a price book; remove it or mend its spelling"
+        faults.append(f"{path}: {message}")
+    return "; ".join(faults)

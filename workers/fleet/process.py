@@ -1,0 +1,116 @@
+"""A Celery worker as a child process: started, waited for, stopped."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import signal
+import subprocess
+import sys
+import time
+from typing import TYPE_CHECKING, Final, Self, cast
+
+from pixfleet.config import keys
+from pixfleet.config.queues import QUEUES
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    import redis
+
+_READY_S: Final = 30.0
+_STOP_S: Final = 15.0
+
+
+def _die_with_parent() -> None:
+    """On Linux, even a killed keeper takes its worker along."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG
+
+
+class WorkerStartError(RuntimeError):
+    """The worker did not come up; carries the end of its log."""
+
+
+class WorkerProcess:
+    """One prefork worker in a session of its own, so that Ctrl-C reaches only its keeper."""
+
+    def __init__(
+        self, client: redis.Redis, *, children: int, environment: Mapping[str, str], log: Path
+    ) -> None:
+        self._redis = client
+        self._log = log
+        self.name = f"pixfleet-{os.getpid()}-{time.time_ns():x}@local"
+        self._command = [
+            sys.executable,
+            "-m",
+            "celery",
+            "--app=pixfleet.workers.app",
+            "--quiet",
+            "worker",
+            "--pool=prefork",
+            f"--concurrency={children}",
+            f"--hostname={self.name}",
+            f"--queues={','.join(QUEUES)}",
+            "--loglevel=warning",
+            "--without-gossip",
+            "--without-mingle",
+        ]
+        self._environment = {**os.environ, **environment}
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> Self:
+        self._log.parent.mkdir(parents=True, exist_ok=True)
+        with self._log.open("ab") as log:
+            self._process = subprocess.Popen(
+                self._command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env=self._environment,
+                start_new_session=True,
+                preexec_fn=_die_with_parent,  # noqa: PLW1509 (one system call, no locks)
+            )
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    @property
+    def exit_code(self) -> int | None:
+        """None while it runs."""
+        return self._process.poll() if self._process else None
+
+    def wait_ready(self) -> None:
+        """Return as soon as the worker takes jobs.
+
+        Raises:
+            WorkerStartError: it left, or was not ready in time.
+        """
+        deadline = time.monotonic() + _READY_S
+        while not cast("float | None", self._redis.zscore(keys.WORKERS, self.name)):
+            if self.exit_code is not None or time.monotonic() > deadline:
+                tail = "\n".join(self._log.read_text("utf-8", "replace").splitlines()[-15:])
+                raise WorkerStartError(
+                    f"the worker did not start (exit {self.exit_code}); its log {self._log} "
+                    f"ends with:\n{tail}"
+                )
+            time.sleep(0.02)
+
+    def stop(self, *, at_once: bool = False) -> None:
+        """Let running jobs end (or not, ``at_once``), then make sure that nothing is left."""
+        process = self._process
+        if process is None:
+            return
+        if process.poll() is None:
+            process.send_signal(signal.SIGQUIT if at_once else signal.SIGTERM)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(2 if at_once else _STOP_S)
+        # The session's id is the worker's: children that outlived it go too.
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        self._redis.zrem(keys.WORKERS, self.name)
+        self._process = None

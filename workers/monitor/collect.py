@@ -1,0 +1,62 @@
+"""One reading of the fleet, from the ledger's own figures."""
+
+from __future__ import annotations
+
+import datetime as dt
+import time
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, Final, cast
+
+from pixfleet.config import keys
+from pixfleet.config.queues import QUEUES
+from pixfleet.producer.ledger import answering
+
+if TYPE_CHECKING:
+    import redis
+
+_ALIVE_S: Final = 30
+_NANO: Final = Decimal("1e-9")
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """The fleet at one moment."""
+
+    at_s: float
+    """UTC seconds"""
+    queued: dict[str, int]
+    """messages by queue; on Redis"""
+    running: int
+    workers: int
+    totals: dict[str, int]
+    """images, done, failed, bytes_in, bytes_out, pixels, variants, cpu_ms … since the beginning"""
+    today_usd: dict[str, Decimal]
+    """spend of this UTC day by ``tenant|recipe``"""
+
+
+def read_fleet(client: redis.Redis) -> Reading:
+    """Read everything in one round trip.
+
+    Raises:
+        LedgerUnavailableError: Redis did not answer.
+    """
+    now = time.time()
+    day = dt.datetime.now(dt.UTC).date().isoformat()
+    pipe = client.pipeline(transaction=False)
+    for queue in QUEUES:
+        pipe.llen(queue)
+    pipe.zcount(keys.RUNNING, now, "+inf")
+    pipe.zcount(keys.WORKERS, now - _ALIVE_S, "+inf")
+    pipe.hgetall(keys.TOTALS)
+    pipe.hgetall(keys.SPEND + day)
+    with answering(client):
+        *lengths, running, workers, totals, spend = cast("list[Any]", pipe.execute())
+    return Reading(
+        at_s=now,
+        queued=dict(zip(QUEUES, lengths, strict=True)),
+        running=running,
+        workers=workers,
+        totals={name.decode(): int(value) for name, value in totals.items()},
+        today_usd={name.decode(): int(value) * _NANO for name, value in spend.items()},
+    )

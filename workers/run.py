@@ -1,0 +1,191 @@
+"""``pixfleet run``: one folder through a real fleet on this machine, from nothing to a report."""
+
+from __future__ import annotations
+
+import os
+import time
+import uuid
+from contextlib import ExitStack
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from pixfleet.config.settings import Settings
+from pixfleet.producer.cli import jobs_of
+from pixfleet.producer.client import Producer
+from pixfleet.producer.sources import find_sources
+
+from .embedded import EmbeddedBroker
+from .fleet.process import WorkerProcess, WorkerStartError
+from .summary import totals
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pixfleet.config.contract import BatchSummary, Recipe
+    from pixfleet.producer.ledger import BatchStatus
+
+_POLL_S: Final = 0.05
+_SUMMARY_AGAIN_S: Final = 10.0
+_RESTARTS: Final = 3
+_RUN_PREFIX: Final = "run-"
+
+
+class RunFailedError(RuntimeError):
+    """The run could not be brought to its end; says why, and that a second run goes on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What a user asked for."""
+
+    source: str
+    out: str
+    recipe: Recipe | str
+    workers: int
+    tenant: str
+    state: Path
+
+
+@dataclass(frozen=True, slots=True)
+class RunResult:
+    """What came of it."""
+
+    summary: BatchSummary
+    output: str
+    startup_s: float
+    """from the command to the first job submitted"""
+    wall_s: float
+    """from the first submit to the last result"""
+    problem: str
+
+    def as_json(self) -> dict[str, Any]:
+        """The object that ``--json`` prints."""
+        fields = self.summary.model_dump(mode="json", exclude={"schema_version", "batch"})
+        place = self.output.rstrip("/")
+        return {
+            **fields,
+            "manifest": f"{place}/{self.summary.manifest}",
+            "report": f"{place}/{self.summary.report}",
+            "startup_s": round(self.startup_s, 3),
+            "wall_s": round(self.wall_s, 3),
+            "images_per_s": round(self.summary.images / self.wall_s, 3) if self.wall_s else 0,
+        }
+
+
+def run(order: Order, started_s: float, show: Callable[[BatchStatus, float], None]) -> RunResult:
+    """Start broker and worker, submit, follow to the end, stop what was started.
+
+    ``started_s`` is when the command began, on the monotonic clock; ``show`` is called some times
+    a second with where the batch stands and the seconds since the first submit.
+
+    Raises:
+        SourceNotFoundError: nothing to do.
+        RunFailedError: the worker cannot be kept alive.
+    """
+    next(find_sources(order.source, without=order.out))
+    batch = f"{_RUN_PREFIX}{uuid.uuid4().hex[:12]}"
+    with ExitStack() as stack:
+        broker = stack.enter_context(EmbeddedBroker(order.state))
+        producer = Producer(broker.url)
+        settings = Settings.load().with_broker(broker.url)
+        if broker.owned:
+            _cancel_abandoned(producer)
+        worker = WorkerProcess(
+            producer.ledger.redis,
+            children=order.workers,
+            environment={
+                "PIXFLEET_BROKER": broker.url,
+                "PIXFLEET_LEDGER": "",
+                "PIXFLEET_STATE": str(order.state),
+                "PIXFLEET_STORE_URL": settings.store.url,
+            },
+            log=order.state / "logs" / "worker.log",
+        )
+        stack.enter_context(worker)
+        try:
+            worker.wait_ready()
+            return _follow(order, producer, worker, batch, started_s, show)
+        except BaseException:
+            producer.ledger.cancel_batch(batch)
+            worker.stop(at_once=True)
+            raise
+
+
+def _follow(
+    order: Order,
+    producer: Producer,
+    worker: WorkerProcess,
+    batch: str,
+    started_s: float,
+    show: Callable[[BatchStatus, float], None],
+) -> RunResult:
+    first_s = time.monotonic()
+    jobs = jobs_of(
+        [order.source],
+        out=order.out,
+        recipe=order.recipe,
+        batch=batch,
+        tenant=order.tenant,
+        queue="bulk",
+    )
+    for _ in producer.submit_many(jobs):
+        pass
+    producer.close_batch(batch, output=order.out, title=order.source)
+    restarts = 0
+    ended_s = asked_s = 0.0
+    while True:
+        status = producer.batch(batch)
+        now = time.monotonic()
+        show(status, now - first_s)
+        if status.ended >= status.submitted:
+            ended_s = ended_s or now
+            asked_s = asked_s or now
+            if status.summarized:
+                break
+            if now - asked_s > _SUMMARY_AGAIN_S:  # its message was lost with a worker
+                producer.summarize(batch)
+                asked_s = now
+        if worker.exit_code is not None:
+            restarts += 1
+            if restarts > _RESTARTS:
+                raise RunFailedError(
+                    f"the worker died {restarts} times, the last time with exit "
+                    f"{worker.exit_code}; see {order.state / 'logs' / 'worker.log'}. "
+                    "What is done is remembered: running the same command again goes on"
+                )
+            worker.stop()
+            worker.__enter__()
+            worker.wait_ready()
+        time.sleep(_POLL_S)
+    return RunResult(
+        summary=totals(status),
+        output=order.out,
+        startup_s=first_s - started_s,
+        wall_s=ended_s - first_s,
+        problem=status.problem,
+    )
+
+
+def _cancel_abandoned(producer: Producer) -> None:
+    """Nobody waits for what an interrupted run left in the queue; its results are in the memo."""
+    from pixfleet.config import keys  # noqa: PLC0415
+
+    client = producer.ledger.redis
+    for name in client.scan_iter(match=f"{keys.BATCH}{_RUN_PREFIX}*"):
+        if not client.hexists(name, "summarized"):
+            client.hset(name, "cancelled", "1")
+
+
+def usd(money: Decimal) -> str:
+    """Dollars to read: small sums keep their digits."""
+    return f"${money:.6f}" if money < 1 else f"${money:.2f}"
+
+
+def default_workers() -> int:
+    """A child per core that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+__all__ = ["Order", "RunFailedError", "RunResult", "WorkerStartError", "default_workers", "run", "usd"]
