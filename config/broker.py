@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from kombu import Queue
+from kombu.entity import Queue
 
 from .contract import TASK_ENCODE, TASK_FINALIZE, TASK_SUMMARIZE
 from .queues import BULK, ENCODE, QUEUES
-from .settings import Settings
+
+if TYPE_CHECKING:
+    from .settings import Settings
 
 
 def celery_options(settings: Settings) -> dict[str, Any]:

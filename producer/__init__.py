@@ -1,10 +1,9 @@
 """What other applications install and call.
 
-    from pixfleet.producer import ImageJob, Producer
-
-    producer = Producer("redis://127.0.0.1:6379/0")
-    handle = producer.submit(ImageJob(source="s3://bucket/cat.jpg", recipe="web", output="s3://site/cat"))
-    manifest = handle.result(timeout_s=60)
+>>> from pixfleet.producer import ImageJob, Producer
+>>> producer = Producer("redis://127.0.0.1:6379/0")
+>>> job = ImageJob(source="s3://photos/cat.jpg", recipe="web", output="s3://site/img")
+>>> manifest = producer.submit(job).result(timeout_s=60)
 """
 
 from pixfleet.config.contract import ImageJob, Manifest, Recipe, VariantSpec

@@ -12,7 +12,8 @@ import time
 import uuid
 from dataclasses import asdict
 from importlib.metadata import entry_points, version
-from typing import TYPE_CHECKING, Annotated, Any, Final, NoReturn
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, NoReturn
 
 import typer
 from rich.console import Console
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
 
     from .ledger import BatchStatus
 
+Queue = Literal["interactive", "bulk"]
 FAILED: Final = 1
 USAGE: Final = 2
 
@@ -76,13 +78,8 @@ def print_json(document: Any) -> None:
     sys.stdout.write(json.dumps(document, indent=1, default=str) + "\n")
 
 
-def recipe_of(name: str) -> Recipe:
-    """The recipe that a user named, resolved here: workers elsewhere cannot read the user's file."""
-    return load_recipe(name)
-
-
 def jobs_of(
-    sources: list[str], *, out: str, recipe: str | Recipe, batch: str, tenant: str, queue: Any
+    sources: list[str], *, out: str, recipe: Recipe, batch: str, tenant: str, queue: Queue
 ) -> Iterator[ImageJob]:
     """A job per image that the sources name."""
     for named in sources:
@@ -105,21 +102,16 @@ def submit(
     out: Annotated[str, typer.Option(help="folder or s3:// prefix for the results")],
     recipe: RecipeOption = "web",
     tenant: Annotated[str, typer.Option(help="who pays")] = "default",
-    queue: Annotated[str, typer.Option(help="interactive or bulk")] = "bulk",
+    queue: Annotated[Queue, typer.Option(help="does somebody wait for it")] = "bulk",
     broker: BrokerOption = None,
     json_: JsonOption = False,
 ) -> None:
     """Queue images as one batch, and print its id."""
-    from pathlib import Path  # noqa: PLC0415 (the only use)
-
     target = out if "://" in out else str(Path(out).expanduser().absolute())
     client = producer(broker)
     batch = f"b-{uuid.uuid4().hex[:12]}"
-    resolved = recipe_of(recipe) if recipe.endswith(".toml") or "/" in recipe else recipe
-    if isinstance(resolved, str):
-        load_recipe(resolved)
     jobs = jobs_of(
-        sources, out=target, recipe=resolved, batch=batch, tenant=tenant, queue=queue
+        sources, out=target, recipe=load_recipe(recipe), batch=batch, tenant=tenant, queue=queue
     )
     count = sum(1 for _ in client.submit_many(jobs))
     client.close_batch(batch, output=target, title=", ".join(sources))
@@ -251,7 +243,7 @@ def _utc(seconds: float) -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))
 
 
-def _version(*, asked: bool) -> None:
+def _version(asked: bool) -> None:  # noqa: FBT001 (typer calls it so)
     if asked:
         sys.stdout.write(f"pixfleet {version('pixfleet')}\n")
         raise typer.Exit
@@ -263,7 +255,10 @@ def root(
     version_: Annotated[
         bool,
         typer.Option(
-            "--version", callback=lambda asked: _version(asked=asked), is_eager=True, help="and leave"
+            "--version",
+            callback=_version,
+            is_eager=True,
+            help="print it and leave",
         ),
     ] = False,
 ) -> None:

@@ -23,7 +23,7 @@ from pixfleet.config import keys
 from pixfleet.config.contract import JobState, Manifest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Generator, Iterable, Iterator
 
 _POLL_FIRST_S: Final = 0.02
 _POLL_MOST_S: Final = 0.5
@@ -150,7 +150,10 @@ class Ledger:
         Raises:
             UnknownJobError: no such job.
         """
-        names = "state tenant recipe source attempts submitted_at ended_at owner".split()
+        names = [
+            *("state", "tenant", "recipe", "source"),
+            *("attempts", "submitted_at", "ended_at", "owner"),
+        ]
         with answering(self.redis):
             values = cast("list[Any]", self.redis.hmget(keys.JOB + job_id, names))
         if values[0] is None:
@@ -256,7 +259,7 @@ class Ledger:
 
 
 @contextmanager
-def answering(client: redis.Redis) -> Iterator[None]:
+def answering(client: redis.Redis) -> Generator[None]:
     """Translate a Redis that is away into one clear error.
 
     Raises:

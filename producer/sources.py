@@ -15,8 +15,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 IMAGE_SUFFIXES: Final = frozenset(
-    ".jpg .jpeg .jpe .jfif .png .apng .webp .gif .avif .avifs .tif .tiff .bmp .dib .heic .heif "
-    ".hif .mpo .jxl .jp2 .j2k .ico .svg .psd".split()
+    {
+        *(".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".apng", ".webp", ".gif"),
+        *(".avif", ".avifs", ".heic", ".heif", ".hif", ".jxl", ".tif", ".tiff", ".bmp", ".dib"),
+        *(".jp2", ".j2k", ".ico", ".svg", ".psd"),
+    }
 )
 """What is submitted from a folder: also what pixfleet cannot read, so that it says so."""
 

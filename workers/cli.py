@@ -38,9 +38,7 @@ def run(
     source: Annotated[str, typer.Argument(metavar="IN", help="file, folder, glob, s3:// prefix")],
     out: Annotated[str, typer.Option(help="folder or s3:// prefix for the results")],
     recipe: RecipeOption = "web",
-    workers: Annotated[
-        int, typer.Option(min=0, help="worker children; 0: one a core")
-    ] = 0,
+    workers: Annotated[int, typer.Option(min=0, help="worker children; 0: one a core")] = 0,
     tenant: Annotated[str, typer.Option(help="who pays")] = "default",
     state: Annotated[
         Path | None, typer.Option(help="folder for broker and memo; default: the user's cache")
@@ -50,8 +48,9 @@ def run(
     """Process images with a fleet that is started, and stopped, for this run alone."""
     # What only this command needs is imported here: `pixfleet submit` should answer at once.
     from .embedded import BrokerError  # noqa: PLC0415
+    from .fleet.process import WorkerStartError  # noqa: PLC0415
     from .progress import Progress, print_result  # noqa: PLC0415
-    from .run import Order, RunFailedError, WorkerStartError, default_workers  # noqa: PLC0415
+    from .run import Order, RunFailedError, default_workers  # noqa: PLC0415
     from .run import run as run_order  # noqa: PLC0415
 
     resolved = load_recipe(recipe)

@@ -7,7 +7,7 @@ import time
 import uuid
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
-from typing import TYPE_CHECKING, Any, Final, Literal, cast
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import numpy as np
 
@@ -20,8 +20,8 @@ from pixfleet.producer.ledger import LedgerUnavailableError, answering, connect
 from .embedded import BrokerError, find_server
 from .errors import WorkError
 from .imaging.codecs import FORMATS, codec_versions
-from .imaging.encode import EncodeRequest, FormatFailure, encode_variant
 from .imaging.decode import decode
+from .imaging.encode import EncodeRequest, FormatFailure, encode_variant
 from .imaging.faces import FacesUnavailableError, detector_name
 from .imaging.header import Limits, read_header
 from .runtime import store_url
@@ -67,10 +67,10 @@ def _broker(settings: Settings) -> Iterator[Finding]:
     client = connect(settings.ledger_url)
     try:
         with answering(client):
-            facts = cast("dict[str, Any]", client.info("server"))
-            seconds, micros = cast("tuple[int, int]", client.time())
+            facts = client.info("server")
+            seconds, micros = client.time()
             workers = cast("int", client.zcount(keys.WORKERS, time.time() - 30, "+inf"))
-            appending = cast("dict[str, Any]", client.info("persistence")).get("aof_enabled")
+            appending = client.info("persistence").get("aof_enabled")
     except LedgerUnavailableError as error:
         yield Finding("broker", "bad", str(error), "start it, or set PIXFLEET_BROKER")
         return
@@ -152,7 +152,9 @@ def _prices(settings: Settings) -> Finding:
         return Finding("prices", "bad", str(error), "mend PIXFLEET_PRICES_BOOK or _INSTANCE")
     hourly = per_second * 3600
     return Finding(
-        "prices", "ok", f"{book.label}: {money.instance} {money.purchase}, ${hourly:.4f} a vCPU hour"
+        "prices",
+        "ok",
+        f"{book.label}: {money.instance} {money.purchase}, ${hourly:.4f} a vCPU hour",
     )
 
 

@@ -165,23 +165,29 @@ class EmbeddedBroker:
         if self.log.exists():
             self.log.replace(self.log.with_suffix(".log.1"))
         # -I -S: nothing of the user's environment, and up in 15 ms.
-        subprocess.run(
-            [sys.executable, "-I", "-S", str(_LIFELINE), str(self.state), *command],
-            check=True,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
+        try:
+            subprocess.run(
+                [sys.executable, "-I", "-S", str(_LIFELINE), str(self.state), *command],
+                check=True,
+                timeout=self._start_s,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+            )
+        except (subprocess.SubprocessError, OSError) as error:
+            raise BrokerError(
+                f"the broker's lifeline could not be started in {self.state}: {error}"
+            ) from error
         self.owned = True
 
     def _wait_for_answer(self, deadline: float) -> None:
-        while self.pid is None:
-            self.pid = self._answer()
-            if self.pid is None and (time.monotonic() > deadline or not self._held()):
+        while self.pid is None and (pid := self._answer()) is None:
+            if time.monotonic() > deadline or not self._held():
                 raise BrokerError(
                     f"the embedded broker did not start; the end of {self.log}:\n{self._log_tail()}"
                 )
             time.sleep(0.005)
+        self.pid = self.pid or pid
 
     def _held(self) -> bool:
         """Is a broker of this state running, starting or stopping."""

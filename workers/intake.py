@@ -101,12 +101,12 @@ def inspect(data: bytes, recipe: Recipe, settings: LimitSettings) -> Header:
             'set animation = "keep" or "first" in the recipe',
         )
     total_pixels = header.width * header.height * header.frames
-    if recipe.animation == "keep" and header.frames > 1:
-        if total_pixels > settings.max_animation_pixels:
-            raise LimitError(
-                "animation_too_many_pixels",
-                f"{header.frames} frames of {header.width}x{header.height} px are {total_pixels} "
-                f"px together; the limit is {settings.max_animation_pixels}",
-                'raise PIXFLEET_LIMITS_MAX_ANIMATION_PIXELS, or set animation = "first"',
-            )
+    kept = recipe.animation == "keep" and header.frames > 1
+    if kept and total_pixels > settings.max_animation_pixels:
+        raise LimitError(
+            "animation_too_many_pixels",
+            f"{header.frames} frames of {header.width} x {header.height} px are "
+            f"{total_pixels:,} px together; the limit is {settings.max_animation_pixels:,}",
+            'raise PIXFLEET_LIMITS_MAX_ANIMATION_PIXELS, or set animation = "first"',
+        )
     return header

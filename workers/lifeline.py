@@ -1,10 +1,10 @@
 """Keeps a broker alive as long as somebody uses it, and no longer.
 
-Run as a script, by its path, in a bare interpreter: ``lifeline.py STATE BROKER ARGUMENT…``. It holds
-STATE/broker.lock while the broker runs, leaves its parent, starts the broker and waits for the
-exclusive lock on STATE/users.lock, on which every user holds a shared one. The kernel gives that
-away when the last user is gone, even if it was killed; then the broker is stopped. Only the standard
-library, so that it is up in some 15 ms.
+Run as a script, by its path, in a bare interpreter: ``lifeline.py STATE BROKER ARGUMENT…``. It
+holds STATE/broker.lock while the broker runs, leaves its parent, starts the broker and waits for
+the exclusive lock on STATE/users.lock, on which every user holds a shared one. The kernel gives
+that away when the last user is gone, even if it was killed; then the broker is stopped. Only the
+standard library, so that it is up in some 15 ms.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ STOP_S: Final = 10.0
 def main(state: str, command: list[str]) -> NoReturn:
     """Start the command, wait until nobody uses it, stop it."""
     os.umask(0o077)
-    running = os.open(os.path.join(state, "broker.lock"), os.O_CREAT | os.O_RDWR)  # noqa: PTH118 (pathlib would double the start-up)
-    fcntl.flock(running, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    running = os.open(os.path.join(state, "broker.lock"), os.O_CREAT | os.O_RDWR, 0o600)  # noqa: PTH118 (pathlib would double the start-up)
+    fcntl.flock(running, fcntl.LOCK_EX)  # others only look at it, for a moment
     # After this the caller sees the lock held, for as long as the broker runs.
     if os.fork():
         os._exit(0)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from pixfleet.config.contract import Failure, ImageJob, Manifest, Part, Plan, VariantSpec
 
-from .errors import PermanentError
+from .errors import PermanentError, RetryableError
 from .failures import failure_of
 from .imaging.animation import Frame
 from .imaging.color import flatten
@@ -49,7 +49,7 @@ class Prepared:
 def prepare_job(runtime: Runtime, job: ImageJob, draft: Manifest) -> Prepared:
     """Fetch, check and decode the source, make what is cheap, park what fans out.
 
-    What fails for good is in the draft's failures.
+    What fails for good, and what nobody foresaw, is in the draft's failures.
 
     Raises:
         RetryableError: the store was unavailable.
@@ -57,9 +57,7 @@ def prepare_job(runtime: Runtime, job: ImageJob, draft: Manifest) -> Prepared:
     return _Preparation(runtime, job, draft).run()
 
 
-def encode_member(
-    runtime: Runtime, job: ImageJob, job_id: str, sha256: str, variant: str
-) -> Part:
+def encode_member(runtime: Runtime, job: ImageJob, job_id: str, sha256: str, variant: str) -> Part:
     """Encode one parked variant.
 
     Raises:
@@ -104,7 +102,9 @@ class _Preparation:
         failures: tuple[Failure, ...] = ()
         try:
             self._work()
-        except PermanentError as error:
+        except RetryableError:
+            raise
+        except Exception as error:  # noqa: BLE001 (whatever it is, the job ends with a reason)
             failures = (failure_of(error),)
         draft = self._draft.model_copy(
             update={

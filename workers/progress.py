@@ -99,9 +99,7 @@ def print_result(result: RunResult) -> None:
     )
     table.add_row("cost", usd(summary.cost_usd))
     hits = "hit" if summary.memo_hits == 1 else "hits"
-    table.add_row(
-        "memo", f"{summary.memo_hits} {hits}, saved {usd(summary.saved_usd)}"
-    )
+    table.add_row("memo", f"{summary.memo_hits} {hits}, saved {usd(summary.saved_usd)}")
     if not result.problem:
         place = result.output.rstrip("/")
         table.add_row("manifest", f"{place}/{summary.manifest}")

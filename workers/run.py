@@ -7,21 +7,21 @@ import time
 import uuid
 from contextlib import ExitStack
 from dataclasses import dataclass
-from decimal import Decimal
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from pixfleet.config import keys
 from pixfleet.config.settings import Settings
 from pixfleet.producer.cli import jobs_of
 from pixfleet.producer.client import Producer
 from pixfleet.producer.sources import find_sources
 
 from .embedded import EmbeddedBroker
-from .fleet.process import WorkerProcess, WorkerStartError
+from .fleet.process import WorkerProcess
 from .summary import totals
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from pixfleet.config.contract import BatchSummary, Recipe
     from pixfleet.producer.ledger import BatchStatus
@@ -42,7 +42,7 @@ class Order:
 
     source: str
     out: str
-    recipe: Recipe | str
+    recipe: Recipe
     workers: int
     tenant: str
     state: Path
@@ -106,7 +106,7 @@ def run(order: Order, started_s: float, show: Callable[[BatchStatus, float], Non
         stack.enter_context(worker)
         try:
             worker.wait_ready()
-            return _follow(order, producer, worker, batch, started_s, show)
+            return _follow(order, producer, worker, batch=batch, started_s=started_s, show=show)
         except BaseException:
             producer.ledger.cancel_batch(batch)
             worker.stop(at_once=True)
@@ -117,6 +117,7 @@ def _follow(
     order: Order,
     producer: Producer,
     worker: WorkerProcess,
+    *,
     batch: str,
     started_s: float,
     show: Callable[[BatchStatus, float], None],
@@ -170,22 +171,12 @@ def _follow(
 
 def _cancel_abandoned(producer: Producer) -> None:
     """Nobody waits for what an interrupted run left in the queue; its results are in the memo."""
-    from pixfleet.config import keys  # noqa: PLC0415
-
     client = producer.ledger.redis
     for name in client.scan_iter(match=f"{keys.BATCH}{_RUN_PREFIX}*"):
         if not client.hexists(name, "summarized"):
             client.hset(name, "cancelled", "1")
 
 
-def usd(money: Decimal) -> str:
-    """Dollars to read: small sums keep their digits."""
-    return f"${money:.6f}" if money < 1 else f"${money:.2f}"
-
-
 def default_workers() -> int:
     """A child per core that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-__all__ = ["Order", "RunFailedError", "RunResult", "WorkerStartError", "default_workers", "run", "usd"]

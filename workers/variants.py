@@ -153,7 +153,9 @@ class VariantMaker:
         """Encode a still cut, unless another worker is at it: then take its result."""
         return self._once(spec, lambda request: encode_variant(parked.pixels, request), parked)
 
-    def animate(self, spec: VariantSpec, frames: Sequence[Frame], loop: int, parked: Parked) -> Part:
+    def animate(
+        self, spec: VariantSpec, frames: Sequence[Frame], loop: int, parked: Parked
+    ) -> Part:
         """Encode an animated cut."""
         return self._once(spec, lambda request: encode_animation(frames, loop, request), parked)
 
@@ -190,9 +192,7 @@ class VariantMaker:
             except _NotWhole as part:
                 return self._written(part.entry, spec, part.failures)
         try:
-            entry, hit = self._memo.once(
-                variant_key(self._sha256, self._recipe, spec), compute
-            )
+            entry, hit = self._memo.once(variant_key(self._sha256, self._recipe, spec), compute)
         except _NotWhole as part:
             return self._written(part.entry, spec, part.failures)
         return self._recalled(entry, spec) if hit else self._written(entry, spec)

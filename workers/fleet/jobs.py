@@ -23,7 +23,7 @@ from pixfleet.config import keys
 from pixfleet.producer.ledger import Ledger, answering
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator
 
     import redis
 
@@ -131,7 +131,7 @@ class JobLedger(Ledger):
             self._renew(keys=[keys.JOB + job_id, keys.RUNNING], args=[job_id, fence, 0])
 
     @contextmanager
-    def heartbeat(self, job_id: str, fence: int) -> Iterator[None]:
+    def heartbeat(self, job_id: str, fence: int) -> Generator[None]:
         """Renew the lease three times a lease while the body works."""
         done = threading.Event()
 

@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from typing import TYPE_CHECKING, Final, Self, cast
+from typing import TYPE_CHECKING, Final, Self
 
 from pixfleet.config import keys
 from pixfleet.config.queues import QUEUES
@@ -90,7 +90,7 @@ class WorkerProcess:
             WorkerStartError: it left, or was not ready in time.
         """
         deadline = time.monotonic() + _READY_S
-        while not cast("float | None", self._redis.zscore(keys.WORKERS, self.name)):
+        while not self._redis.zscore(keys.WORKERS, self.name):
             if self.exit_code is not None or time.monotonic() > deadline:
                 tail = "\n".join(self._log.read_text("utf-8", "replace").splitlines()[-15:])
                 raise WorkerStartError(

@@ -18,6 +18,7 @@ from .codecs import ANIMATED_FORMATS, animated_codec, check_sides
 from .encode import Encoded, EncodeRequest, FormatFailure, encode_variant, finished
 from .original import Original
 from .search import Probe, predicted_quality, search
+from .webp import with_alpha_flag
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -143,6 +144,8 @@ def _lossy(frames: Sequence[Frame], loop: int, name: str, request: EncodeRequest
 
     def whole(quality: float) -> Probe:
         data = _animated(frames, loop, name.upper(), metadata, **codec.options(quality))
+        if name == "webp" and any(one.alpha for one in originals.values()):
+            data = with_alpha_flag(data)
         score = min(
             one.reference.score(load_frame(data, starts_ms[at])) for at, one in originals.items()
         )

@@ -54,7 +54,7 @@ def fits(icc: bytes, mode: str) -> bool:
 @lru_cache(maxsize=16)
 def _transform(icc: bytes, mode: str) -> ImageCms.ImageCmsTransform | None:
     try:
-        profile = ImageCms.getOpenProfile(io.BytesIO(icc))
+        profile = ImageCms.ImageCmsProfile(io.BytesIO(icc))
         if profile.profile.xcolor_space.strip() != _SPACES[mode]:
             return None
         return ImageCms.buildTransform(

@@ -83,7 +83,7 @@ def find_faces(pixels: NDArray[np.uint8]) -> list[FaceBox]:
     detector = _detector()
     detector.setInputSize(size)
     _, found = detector.detect(bgr)
-    if found is None:
+    if found is None:  # pyright: ignore[reportUnnecessaryComparison] (it is, where no face is)
         return []
     faces = [_face(row, size) for row in np.asarray(found, dtype=np.float64)]
     return sorted(faces, key=lambda face: -face.score)

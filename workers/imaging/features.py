@@ -16,7 +16,7 @@ from .resize import WHITE
 from .saliency import saliency, saliency_png
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Callable, Collection
 
     from numpy.typing import NDArray
 
@@ -33,7 +33,7 @@ _CANNY: Final = (80.0, 160.0)
 
 
 def working_copy(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """``pixels`` (H, W, 3 or 4) shrunk by area to 640 px; smaller images are returned as they are."""
+    """``pixels`` (H, W, 3 or 4) shrunk by area to 640 px; smaller images stay as they are."""
     rows, columns = pixels.shape[:2]
     factor = LONGEST_PX / max(rows, columns)
     if factor >= 1.0:
@@ -60,7 +60,7 @@ def extract(
     opaque = flatten(small, WHITE)
     found: dict[str, Any] = {}
     notes: list[str] = []
-    if faces is None and which and {"faces", "saliency"} & set(which):
+    if faces is None and {"faces", "saliency"} & set(which):
         try:
             faces = find_faces(opaque)
         except FacesUnavailableError as error:
@@ -73,20 +73,12 @@ def extract(
         found["saliency_png"] = base64.b64encode(saliency_png(saliency_map)).decode()
     if "thumbhash" in which:
         found["thumbhash"] = base64.b64encode(thumbhash(small)).decode()
-    if "phash" in which:
-        found["phash"] = phash(opaque)
-    if "dhash" in which:
-        found["dhash"] = dhash(opaque)
     if "colors" in which:
         found["colors"] = dominant_colors(small)
-    if {"sharpness", "entropy", "edges"} & set(which):
-        luma = cv2.cvtColor(opaque, cv2.COLOR_RGB2GRAY)
-        if "sharpness" in which:
-            found["sharpness"] = sharpness(luma)
-        if "entropy" in which:
-            found["entropy_bits"] = entropy_bits(luma)
-        if "edges" in which:
-            found["edge_density"] = edge_density(luma)
+    luma = cv2.cvtColor(opaque, cv2.COLOR_RGB2GRAY)
+    for name, (field, measure, source) in _MEASURES.items():
+        if name in which:
+            found[field] = measure(luma if source == "luma" else opaque)
     return found, notes
 
 
@@ -163,3 +155,12 @@ def _grey(pixels: NDArray[np.uint8], width: int, height: int) -> NDArray[np.uint
 
 def _hex(bits: NDArray[np.bool_]) -> str:
     return np.packbits(bits.ravel()).tobytes().hex()
+
+
+_MEASURES: Final[dict[str, tuple[str, Callable[[NDArray[Any]], str | float], str]]] = {
+    "phash": ("phash", phash, "rgb"),
+    "dhash": ("dhash", dhash, "rgb"),
+    "sharpness": ("sharpness", sharpness, "luma"),
+    "entropy": ("entropy_bits", entropy_bits, "luma"),
+    "edges": ("edge_density", edge_density, "luma"),
+}

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Final
 from pixfleet.workers.errors import DecodeError, LimitError
 
 from . import extent as extents
-from .chunks import START_OF_FRAME, jpeg_segments, png_chunks
-from .exif import iptc_copyright, read_exif, xmp_copyright
+from .chunks import png_chunks
+from .exif import read_exif, xmp_copyright
+from .jpeg_header import read_jpeg
 from .pillow import damaged, open_image
 from .sniff import sniff
 
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from .extent import Extent
 
 _TURNED: Final = frozenset({5, 6, 7, 8})
-_JPEG_MODES: Final = {1: "L", 3: "RGB", 4: "CMYK"}
 # Pages of a TIFF and the pictures of a HEIC are not an animation.
 _ANIMATED: Final = frozenset({"gif", "png", "webp", "avif"})
 _TURNED_BY_DECODER: Final = frozenset({"tiff", "heic", "jxl"})
@@ -83,34 +83,25 @@ def read_header(data: bytes, limits: Limits) -> Header:
     if image_format == "jpeg" and extent:
         return _jpeg(data, extent)
     if image_format == "jxl" and extent:
-        if extent.frames > 1:
-            raise DecodeError(
-                "unsupported_format",
-                "an animated JPEG XL; only stills are supported in this format",
-                "convert it to an animated AVIF or WebP first",
-            )
-        return Header(image_format, *extent[:2], 1, extent.has_alpha, 1, None, len(data), "", None)
+        return _jxl(data, extent)
     return _pillow(data, image_format, extent, limits)
 
 
+_EXTENTS: Final = {
+    "jpeg": extents.jpeg_extent,
+    "png": extents.png_extent,
+    "webp": extents.webp_extent,
+    "bmp": extents.bmp_extent,
+    "tiff": extents.tiff_extent,
+    "jxl": extents.jxl_extent,
+}
+
+
 def _extent(data: bytes, image_format: str, limits: Limits) -> Extent | None:
-    match image_format:
-        case "jpeg":
-            return extents.jpeg_extent(data)
-        case "png":
-            return extents.png_extent(data)
-        case "webp":
-            return extents.webp_extent(data)
-        case "gif":
-            return extents.gif_extent(data, limits.max_frames)
-        case "bmp":
-            return extents.bmp_extent(data)
-        case "tiff":
-            return extents.tiff_extent(data)
-        case "jxl":
-            return extents.jxl_extent(data)
-        case _:
-            return None
+    if image_format == "gif":
+        return extents.gif_extent(data, limits.max_frames)
+    reader = _EXTENTS.get(image_format)
+    return reader(data) if reader else None
 
 
 def _check(extent: Extent, limits: Limits) -> None:
@@ -143,34 +134,46 @@ def _check(extent: Extent, limits: Limits) -> None:
 
 
 def _jpeg(data: bytes, extent: Extent) -> Header:
-    icc_parts: dict[int, bytes] = {}
-    orientation, notice, mode, notes = 1, None, "RGB", []
-    for segment in jpeg_segments(data):
-        payload = data[segment.payload_start : segment.payload_end]
-        marker = segment.kind[0]
-        if marker == 0xE1 and payload.startswith(b"Exif\0\0"):
-            orientation, exif_notice = read_exif(payload)
-            notice = exif_notice or notice
-        elif marker == 0xE1 and payload.startswith(b"http://ns.adobe.com/xap"):
-            notice = notice or xmp_copyright(payload)
-        elif marker == 0xE2 and payload.startswith(b"ICC_PROFILE\0"):
-            icc_parts[payload[12] if len(payload) > 12 else 0] = payload[14:]
-        elif marker == 0xE2 and payload.startswith(b"MPF\0"):
-            notes.append("the file holds further pictures (MPF); the first is taken")
-        elif marker == 0xED and payload.startswith(b"Photoshop 3.0"):
-            notice = notice or iptc_copyright(payload)
-        elif marker in START_OF_FRAME:
-            mode = _JPEG_MODES.get(payload[5], "") if len(payload) > 5 else ""
-        elif segment.kind == b"\xda":
-            break
-    if not mode:
+    found = read_jpeg(data)
+    if not found.mode:
         raise damaged(data, "jpeg", "an impossible number of colour components")
     width, height = extent.width, extent.height
-    if orientation in _TURNED:
+    if found.orientation in _TURNED:
         width, height = height, width
-    icc = b"".join(icc_parts[part] for part in sorted(icc_parts)) or None
     return Header(
-        "jpeg", width, height, 1, False, orientation, icc, len(data), mode, notice, tuple(notes)
+        format="jpeg",
+        width=width,
+        height=height,
+        frames=1,
+        has_alpha=False,
+        orientation=found.orientation,
+        icc=found.icc,
+        file_bytes=len(data),
+        mode=found.mode,
+        copyright=found.copyright,
+        notes=found.notes,
+    )
+
+
+def _jxl(data: bytes, extent: Extent) -> Header:
+    # Its plugin decodes on opening, so that the header is all ours.
+    if extent.frames > 1:
+        raise DecodeError(
+            "unsupported_format",
+            "an animated JPEG XL; only stills are supported in this format",
+            "convert it to an animated AVIF or WebP first",
+        )
+    return Header(
+        format="jxl",
+        width=extent.width,
+        height=extent.height,
+        frames=1,
+        has_alpha=extent.has_alpha,
+        orientation=1,
+        icc=None,
+        file_bytes=len(data),
+        mode="",
+        copyright=None,
     )
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 import cv2
 import numpy as np
+from PIL import Image
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -22,6 +23,8 @@ _LOBES: Final = 3
 _DC_WEIGHT: Final = 30.0
 _STEPS: Final = 256
 _AVERAGED_FROM: Final = 4.0
+# Below this, the interpolation's own response varies too much with the phase.
+_SPLIT_FROM: Final = 1.5
 
 
 def reduce(pixels: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
@@ -32,6 +35,8 @@ def reduce(pixels: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8
     """
     rows, columns = pixels.shape[:2]
     ratio = min(columns / size[0], rows / size[1])
+    if ratio < _SPLIT_FROM:
+        return np.asarray(Image.fromarray(pixels).resize(size, Image.Resampling.LANCZOS))
     if ratio >= _AVERAGED_FROM:
         factor = int(ratio / 2)
         averaged = (columns // factor, rows // factor)

@@ -70,9 +70,9 @@ def _register_heif() -> None:
 
 @cache
 def _register_jxl() -> None:
-    import pillow_jxl  # noqa: PLC0415 (loads libjxl, which few jobs need)
+    from pillow_jxl import JpegXLImagePlugin  # noqa: PLC0415 (loads libjxl, which few jobs need)
 
-    pillow_jxl.JpegXLImagePlugin.DECODE_THREADS = 0
+    JpegXLImagePlugin.DECODE_THREADS = 0
 
 
 def open_image(data: bytes, image_format: str) -> Image.Image:

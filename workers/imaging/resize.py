@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 WHITE: Final = (255, 255, 255)
 CASCADE_FROM: Final = 2.0
-"""A size is made from a larger derivative instead of the decode where that is this many times its
-size; bench/decode.py shows what it spoils."""
+"""A size is made from the smallest derivative that is this many times as large, else from the
+decode. bench/decode.py shows what less would spoil."""
 
 _ENCODED: Final = np.arange(256, dtype=np.float32) / 255.0
 _LINEAR: Final = np.where(
@@ -73,19 +73,23 @@ def pyramid(
     what the metric sees, and the small sizes become nearly free.
     """
     order = sorted(range(len(placements)), key=lambda index: -placements[index].scale)
-    sources = [(scale, pixels)]
+    made = [(scale, pixels)]
     for index in order:
         placement = placements[index]
-        near, source = sources[0]
-        for candidate, made in sources[1:]:
-            if placement.scale * CASCADE_FROM <= candidate < near:
-                near, source = candidate, made
+        near, source = _nearest(made, placement.scale)
         result = resize(
             source, placement, scale=near, background=background, linear_light=linear_light
         )
         yield index, result
         if placement.crop is None and placement.canvas == placement.size:
-            sources.append((placement.scale, result))
+            made.append((placement.scale, result))
+
+
+def _nearest(
+    made: Sequence[tuple[float, NDArray[np.uint8]]], scale: float
+) -> tuple[float, NDArray[np.uint8]]:
+    enough = [pair for pair in made[1:] if pair[0] >= scale * CASCADE_FROM]
+    return min(enough, key=lambda pair: pair[0], default=made[0])
 
 
 def _box(

@@ -52,7 +52,7 @@ def saliency(pixels: NDArray[np.uint8], faces: Sequence[FaceBox]) -> NDArray[np.
 
 
 def best_window(saliency_map: NDArray[np.float32], source: Size, box: Size) -> tuple[float, float]:
-    """Centre, in fractions of width and height, of the window of the box's aspect ratio that holds most.
+    """Centre of the window with the box's aspect ratio that holds most, in fractions of the sides.
 
     The window is the largest that fits; sums come from an integral image. A slight pull to the
     centre decides where the map is indifferent.

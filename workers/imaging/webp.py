@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     Pixels = NDArray[np.uint8]
 
 MAX_SIDE_PX: Final = 16_383
+_VP8X_ALPHA: Final = 0x10
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,3 +54,14 @@ class WebP:
 def lossless_webp(pixels: Pixels, metadata: Metadata) -> bytes:
     """WebP that decodes to the same visible pixels; colours under full transparency are dropped."""
     return save(pixels, "WEBP", metadata, lossless=True, quality=75, method=4)
+
+
+def with_alpha_flag(animation: bytes) -> bytes:
+    """An animation of frames with alpha, marked as such in its VP8X header.
+
+    libwebp crops a frame to what is opaque, and when that leaves no frame with alpha it omits the
+    flag: decoders that trust it fill the transparent rest with black (RFC 9649, section 2.7.1).
+    """
+    if animation[12:16] != b"VP8X":
+        return animation
+    return animation[:20] + bytes([animation[20] | _VP8X_ALPHA]) + animation[21:]

@@ -6,7 +6,7 @@ import datetime as dt
 import time
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Final
 
 from pixfleet.config import keys
 from pixfleet.config.queues import QUEUES
@@ -51,7 +51,7 @@ def read_fleet(client: redis.Redis) -> Reading:
     pipe.hgetall(keys.TOTALS)
     pipe.hgetall(keys.SPEND + day)
     with answering(client):
-        *lengths, running, workers, totals, spend = cast("list[Any]", pipe.execute())
+        *lengths, running, workers, totals, spend = pipe.execute()
     return Reading(
         at_s=now,
         queued=dict(zip(QUEUES, lengths, strict=True)),

@@ -113,7 +113,9 @@ def _figures(reading: Reading, before: Reading | None) -> dict[str, object]:
     return figures
 
 
-def _application(registry: CollectorRegistry, metrics: FleetMetrics) -> Callable[..., Iterable[bytes]]:
+def _application(
+    registry: CollectorRegistry, metrics: FleetMetrics
+) -> Callable[..., Iterable[bytes]]:
     exposition = make_wsgi_app(registry)
 
     def application(environ: dict[str, str], start: Callable[..., object]) -> Iterable[bytes]:

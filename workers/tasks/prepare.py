@@ -53,9 +53,6 @@ def prepare(task: Task, message: dict[str, Any]) -> None:
             retry_later(task, error)
             _end(task, held, job, claim, failure_of(error))
             return
-        except Exception as error:  # noqa: BLE001 (whatever it is, the job ends with a reason)
-            _end(task, held, job, claim, failure_of(error))
-            return
     _hand_on(task, held, prepared, claim)
 
 

@@ -32,7 +32,7 @@ def summarize(task: Task, message: dict[str, Any]) -> None:
         problem = error.message
     except WorkError as error:
         problem = f"{error.message}; {error.hint}"
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 (who waits must learn of it)
         problem = f"unforeseen {type(error).__name__}: {error}"
         _log.exception("summary.failed", batch=batch)
     held.ledger.finish_batch(batch, problem=problem)

@@ -1,0 +1,283 @@
+"""Bytes at equal 10th-percentile quality, against peers run for real.
+
+    python bench/encode.py FOLDER… [--sharp-dir bench/peers] [--avif-speed 9] [--json]
+
+Each image is scaled to at most 1.3 MP. Every peer encodes the set at its own default quality; the
+10th percentile of its SSIMULACRA2 scores is the promise pixfleet's adaptive encoder has to
+match: its target is moved until both percentiles agree within 0.3. Then the bytes of the whole
+set are compared. Peers in node: ``npm install --prefix bench/peers sharp``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import json
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import cv2
+import numpy as np
+from PIL import Image
+
+from pixfleet.workers.imaging.codec import load
+from pixfleet.workers.imaging.encode import Encoded, EncodeRequest, codec_versions, encode_variant
+from pixfleet.workers.imaging.ssimulacra2 import Reference
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from numpy.typing import NDArray
+
+    Pixels = NDArray[np.uint8]
+
+MOST_PX = 1.3e6
+PERCENTILE = 10
+CLOSE = 0.3
+SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff"}
+SHARP_SCRIPT = Path(__file__).parent / "peers" / "sharp_encode.mjs"
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """One master, its reference for scoring peers, and its size."""
+
+    name: str
+    pixels: Pixels
+    reference: Reference
+
+    @property
+    def megapixels(self) -> float:
+        """Of the pixels."""
+        return self.pixels.shape[0] * self.pixels.shape[1] / 1e6
+
+
+@dataclass(frozen=True, slots=True)
+class Fixed:
+    """A peer at its fixed quality over the set."""
+
+    name: str
+    total_bytes: int
+    p10: float
+    mean: float
+    cpu_ms_per_mp: float
+
+
+@dataclass(frozen=True, slots=True)
+class Adaptive:
+    """pixfleet over the set at one target."""
+
+    target: float
+    total_bytes: int
+    p10: float
+    mean: float
+    lowest_over_target: float
+    reached: int
+    cpu_ms_per_mp: float
+    probes: float
+    formats: dict[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One peer against one way of pixfleet."""
+
+    peer: Fixed
+    ours: str
+    adaptive: Adaptive
+
+    @property
+    def saved(self) -> float:
+        """Share of the peer's bytes."""
+        return 1 - self.adaptive.total_bytes / self.peer.total_bytes
+
+
+def pictures(folders: Iterable[Path]) -> list[Picture]:
+    found: list[Picture] = []
+    for folder in folders:
+        for path in sorted(p for p in folder.iterdir() if p.suffix.lower() in SUFFIXES):
+            with Image.open(path) as opened:
+                image = opened.convert("RGB")
+            share = min(1.0, (MOST_PX / (image.width * image.height)) ** 0.5)
+            if share < 1:
+                size = (round(image.width * share), round(image.height * share))
+                image = image.resize(size, Image.Resampling.LANCZOS)
+            pixels = np.asarray(image)
+            found.append(Picture(path.stem, pixels, Reference(pixels)))
+    return found
+
+
+def fixed(name: str, coded: Sequence[bytes], masters: Sequence[Picture], cpu_s: float) -> Fixed:
+    scores = [one.reference.score(load(data)) for one, data in zip(masters, coded, strict=True)]
+    return Fixed(
+        name,
+        sum(map(len, coded)),
+        float(np.percentile(scores, PERCENTILE)),
+        float(np.mean(scores)),
+        1e3 * cpu_s / sum(one.megapixels for one in masters),
+    )
+
+
+def pillow_peer(name: str, masters: Sequence[Picture], **options: Any) -> Fixed:
+    def encode(pixels: Pixels) -> bytes:
+        buffer = io.BytesIO()
+        Image.fromarray(pixels).save(buffer, "JPEG", quality=80, **options)
+        return buffer.getvalue()
+
+    start_s = time.process_time()
+    coded = [encode(one.pixels) for one in masters]
+    return fixed(name, coded, masters, time.process_time() - start_s)
+
+
+def sharp_peers(masters: Sequence[Picture], sharp_dir: Path) -> list[Fixed]:
+    node = shutil.which("node")
+    if node is None:
+        raise SystemExit("node is not on the PATH: leave out --sharp-dir, or install Node.js")
+    peers: list[Fixed] = []
+    with tempfile.TemporaryDirectory() as scratch:
+        inputs = Path(scratch) / "in"
+        inputs.mkdir()
+        for number, one in enumerate(masters):
+            Image.fromarray(one.pixels).save(inputs / f"{number:04}.png", compress_level=1)
+        for format_name in ("jpeg", "webp", "avif"):
+            outputs = Path(scratch) / format_name
+            outputs.mkdir()
+            run = subprocess.run(
+                [node, SHARP_SCRIPT, sharp_dir, inputs, outputs, format_name],
+                capture_output=True,
+                text=True,
+                check=True,
+            )
+            facts = json.loads(run.stdout)
+            coded = [path.read_bytes() for path in sorted(outputs.iterdir())]
+            name = f"sharp {facts['sharp']} {format_name}"
+            peers.append(fixed(name, coded, masters, facts["cpu_s"]))
+    return peers
+
+
+def adaptive(
+    masters: Sequence[Picture], formats: tuple[str, ...], target: float, avif_speed: int
+) -> Adaptive:
+    request = EncodeRequest(formats, "smallest", target, avif_speed=avif_speed)
+    made: list[Encoded] = []
+    cpu_ms: list[float] = []
+    for one in masters:
+        start_s = time.process_time()
+        result = encode_variant(one.pixels, request)[0]
+        if not isinstance(result, Encoded):
+            raise result.error
+        made.append(result)
+        cpu_ms.append(1e3 * (time.process_time() - start_s) / one.megapixels)
+    scores = [one.score or 0.0 for one in made]
+    names = [one.format for one in made]
+    return Adaptive(
+        target=target,
+        total_bytes=sum(len(one.data) for one in made),
+        p10=float(np.percentile(scores, PERCENTILE)),
+        mean=float(np.mean(scores)),
+        lowest_over_target=min(scores) - target,
+        reached=sum(one.reached for one in made),
+        cpu_ms_per_mp=float(np.median(cpu_ms)),
+        probes=float(np.mean([one.probes for one in made])),
+        formats={name: names.count(name) for name in dict.fromkeys(names)},
+    )
+
+
+def matched(run: Callable[[float], Adaptive], p10: float) -> Adaptive:
+    """The run whose 10th percentile is the peer's within ``CLOSE``, never below it by more."""
+    target = p10 + 0.2
+    for _ in range(4):
+        result = run(round(target, 2))
+        if abs(result.p10 - p10) <= CLOSE:
+            break
+        target += p10 - result.p10
+    return result  # pyright: ignore[reportPossiblyUnboundVariable]
+
+
+def metric_ms_per_mp(masters: Sequence[Picture]) -> tuple[float, float]:
+    """Medians of building a reference and of one score."""
+    builds: list[float] = []
+    scores: list[float] = []
+    for one in masters:
+        damaged = cv2.GaussianBlur(one.pixels, (3, 3), 0.5)
+        marks = [time.process_time()]
+        reference = Reference(one.pixels)
+        marks.append(time.process_time())
+        reference.score(np.asarray(damaged, np.uint8))
+        marks.append(time.process_time())
+        build, score = np.diff(marks) * 1e3 / one.megapixels
+        builds.append(float(build))
+        scores.append(float(score))
+    return float(np.median(builds)), float(np.median(scores))
+
+
+def table(rows: Sequence[Row], metric: tuple[float, float], count: int) -> str:
+    lines = [
+        f"{count} images; {'; '.join(codec_versions().values())}",
+        "",
+        (
+            "| peer at its default | p10 | mean | KB | CPU ms/MP | pixfleet | target | p10 | mean "
+            "| lowest − target | KB | **smaller by** | CPU ms/MP | probes | chosen |"
+        ),
+        "|---|--:|--:|--:|--:|---|--:|--:|--:|--:|--:|--:|--:|--:|---|",
+    ]
+    for row in rows:
+        peer, ours = row.peer, row.adaptive
+        chosen = ", ".join(f"{name} {number}" for name, number in ours.formats.items())
+        lines.append(
+            f"| {peer.name} | {peer.p10:.1f} | {peer.mean:.1f} | {peer.total_bytes / 1e3:.0f} "
+            f"| {peer.cpu_ms_per_mp:.0f} | {row.ours} | {ours.target:.1f} | {ours.p10:.1f} "
+            f"| {ours.mean:.1f} | {ours.lowest_over_target:+.2f} | {ours.total_bytes / 1e3:.0f} "
+            f"| **{row.saved:.1%}** | {ours.cpu_ms_per_mp:.0f} | {ours.probes:.1f} | {chosen} |"
+        )
+    lines += [
+        "",
+        f"SSIMULACRA2: reference {metric[0]:.0f} ms/MP once, score {metric[1]:.0f} ms/MP.",
+    ]
+    return "\n".join(lines)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Bytes at equal quality, against peers.")
+    parser.add_argument("folders", nargs="+", type=Path)
+    parser.add_argument("--sharp-dir", type=Path, help="folder whose node_modules holds sharp")
+    parser.add_argument("--avif-speed", type=int, default=9)
+    parser.add_argument("--json", action="store_true")
+    options = parser.parse_args()
+
+    cv2.setNumThreads(1)
+    masters = pictures(options.folders)
+    peers = [
+        pillow_peer("Pillow 80", masters),
+        pillow_peer("thumbor-like", masters, optimize=True, progressive=True),
+    ]
+    if options.sharp_dir:
+        peers += sharp_peers(masters, options.sharp_dir)
+    speed = options.avif_speed
+    ways = {
+        "jpeg": ("jpeg",),
+        f"avif {speed}": ("avif",),
+        "smallest of jpeg, webp, avif, jxl": ("jpeg", "webp", "avif", "jxl"),
+    }
+    rows: list[Row] = []
+    for peer in peers:
+        for ours, formats in ways.items():
+            result = matched(lambda target: adaptive(masters, formats, target, speed), peer.p10)  # noqa: B023 (called at once)
+            rows.append(Row(peer, ours, result))
+            print(f"{peer.name} / {ours}: {rows[-1].saved:.1%}", file=sys.stderr)
+    metric = metric_ms_per_mp(masters)
+    if options.json:
+        facts = [{**asdict(row), "saved": row.saved} for row in rows]
+        print(json.dumps({"images": len(masters), "rows": facts, "metric_ms_per_mp": metric}))
+    else:
+        print(table(rows, metric, len(masters)))
+
+
+if __name__ == "__main__":
+    main()
