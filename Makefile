@@ -12,6 +12,9 @@ BIN := .venv/bin
 RUNTIME := .venv/.runtime
 DEV := .venv/.dev
 PARTS := config producer workers
+WARM := celery.apps.worker, celery.bin.celery, celery.concurrency.prefork, celery.worker.components, \
+	celery.backends.redis, kombu.transport.redis, boto3.session, cv2, PIL.Image, \
+	pixfleet.producer.cli, pixfleet.workers.app, pixfleet.workers.cli, pixfleet.workers.runtime
 EXTRAS := --extra worker --extra monitor --extra sqs
 LOCK := $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-header --no-annotate
@@ -82,6 +85,8 @@ $(RUNTIME): pyproject.toml requirements/bootstrap.txt requirements/runtime.txt
 	@# Type checkers and import-linter do not see setuptools' editable finder; they see these links.
 	@mkdir -p build/typing/pixfleet
 	@for part in $(PARTS); do ln -sfn "../../../$$part" "build/typing/pixfleet/$$part"; done
+	@# uv leaves modules uncompiled; where bytecode is not written, every process would pay for that again.
+	@PYTHONDONTWRITEBYTECODE= $(BIN)/python -c 'import $(WARM)' || echo "(not compiled beforehand)" >&2
 	@touch $@
 
 $(DEV): $(RUNTIME) requirements/dev.txt

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 MOST_PX = 1.3e6
 PERCENTILE = 10
-CLOSE = 0.3
+CLOSE = 0.1
 SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff"}
 SHARP_SCRIPT = Path(__file__).parent / "peers" / "sharp_encode.mjs"
 
@@ -192,7 +192,7 @@ def adaptive(
 def matched(run: Callable[[float], Adaptive], p10: float) -> Adaptive:
     """The run whose 10th percentile is the peer's within ``CLOSE``, never below it by more."""
     target = p10 + 0.2
-    for _ in range(4):
+    for _ in range(6):
         result = run(round(target, 2))
         if abs(result.p10 - p10) <= CLOSE:
             break

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt  # noqa: TC003 (pydantic reads annotations at run time)
 import tomllib
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
@@ -38,7 +38,10 @@ class PriceError(ValueError):
 def _usd(value: Any) -> Decimal:
     if not isinstance(value, str):
         raise ValueError(f'write the amount as a string, usd = "{value}": {value!r} is not exact')  # noqa: TRY004 (pydantic collects ValueError)
-    amount = Decimal(value)
+    try:
+        amount = Decimal(value)
+    except InvalidOperation:
+        raise ValueError(f'{value!r} is not a number; write it like usd = "0.0725"') from None
     if not amount.is_finite() or amount < 0:
         raise ValueError(f"{value} is no price; write 0 or more")
     return amount

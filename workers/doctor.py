@@ -69,7 +69,7 @@ def _broker(settings: Settings) -> Iterator[Finding]:
         with answering(client):
             facts = client.info("server")
             seconds, micros = client.time()
-            workers = cast("int", client.zcount(keys.WORKERS, time.time() - 30, "+inf"))
+            workers = client.zcount(keys.WORKERS, time.time() - 30, "+inf")
             appending = client.info("persistence").get("aof_enabled")
     except LedgerUnavailableError as error:
         yield Finding("broker", "bad", str(error), "start it, or set PIXFLEET_BROKER")

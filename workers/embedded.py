@@ -117,9 +117,10 @@ class EmbeddedBroker:
             # Waits while a broker that nobody used any more is going down.
             _lock(users, fcntl.LOCK_SH, deadline, self.state)
             self.pid = self._answer()
-            if self.pid is None and not self._held():
-                self._launch()
-            self._wait_for_answer(deadline)
+            if self.pid is None:
+                if not self._held():
+                    self._launch()
+                self.pid = self._wait_for_answer(deadline)
         except BaseException:
             self._leave()
             raise
@@ -180,14 +181,14 @@ class EmbeddedBroker:
             ) from error
         self.owned = True
 
-    def _wait_for_answer(self, deadline: float) -> None:
-        while self.pid is None and (pid := self._answer()) is None:
+    def _wait_for_answer(self, deadline: float) -> int:
+        while (pid := self._answer()) is None:
             if time.monotonic() > deadline or not self._held():
                 raise BrokerError(
                     f"the embedded broker did not start; the end of {self.log}:\n{self._log_tail()}"
                 )
             time.sleep(0.005)
-        self.pid = self.pid or pid
+        return pid
 
     def _held(self) -> bool:
         """Is a broker of this state running, starting or stopping."""

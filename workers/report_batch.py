@@ -10,7 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
-from pixfleet.config.contract import SUFFIXES, BatchSummary, Manifest, VariantResult
+from pixfleet.config.contract import SUFFIXES, BatchSummary, Failure, Manifest, VariantResult
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -148,8 +148,8 @@ class Batch:
                 and features.model_dump(
                     mode="json", exclude={"saliency_png", "thumbhash"}, exclude_none=True
                 ),
-                "failures": [list(failure.model_dump().values()) for failure in manifest.failures],
-                "plan": plan and list(plan.model_dump().values()),
+                "failures": [_reason(failure) for failure in manifest.failures],
+                "plan": plan and [plan.execution, plan.reason, plan.members],
                 "receipt": manifest.receipt.model_dump(mode="json", exclude_defaults=True),
             }
         )
@@ -191,6 +191,10 @@ class Batch:
             entries[number].card = None
         for number in inner[max(0, _ROWS_MOST - len(ends)) :]:
             del entries[number]
+
+
+def _reason(failure: Failure) -> list[str | None]:
+    return [failure.code, failure.message, failure.hint, failure.variant]
 
 
 def _ends(keys: Mapping[int, tuple[float, ...]]) -> set[int]:

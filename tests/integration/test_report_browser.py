@@ -3,7 +3,6 @@
 import base64
 import datetime as dt
 import io
-import os
 import shutil
 import time
 from collections.abc import Iterator
@@ -79,10 +78,21 @@ def _done(folder: Path, name: str, *, score: float = 75.2, kind: str = "png") ->
         made = _picture(folder / "out" / path, (side, height), format=form)
         variants.append(
             VariantResult(
-                **{"name": f"w{side}", "path": path, "format": form, "bytes": made},
-                **{"width": side, "height": height, "sha256": "0" * 64, "quality": 60},
-                **{"metric": "ssimulacra2", "target": 75, "score": score, "reached": score > 74.5},
-                **{"probes": 3, "encoder": "libavif 1.3", "cpu_s": 0.1},
+                name=f"w{side}",
+                path=path,
+                format=form,
+                bytes=made,
+                width=side,
+                height=height,
+                sha256="0" * 64,
+                quality=60,
+                metric="ssimulacra2",
+                target=75,
+                score=score,
+                reached=score > 74.5,
+                probes=3,
+                encoder="libavif 1.3",
+                cpu_s=0.1,
             )
         )
     return Manifest(
@@ -209,7 +219,9 @@ def _at(card):
 
 
 def _names(browser):
-    return [head.text for head in browser.find_elements(By.CSS_SELECTOR, "article.card h3")]
+    # In one call: between two the page may have been drawn anew.
+    heads = "document.querySelectorAll('article.card h3')"
+    return browser.execute_script(f"return [...{heads}].map(head => head.textContent)")
 
 
 def test_the_page_asks_for_nothing_but_files_and_logs_no_error(report):
@@ -338,7 +350,8 @@ def test_the_saliency_overlay_is_opaque_where_the_map_is_white(report):
     card = _card(report, "cat.png")
     _button(card, "Saliency").click()
     alpha = (
-        "const c = arguments[0].querySelector('canvas.heat'); if (!c || c.width !== 64) return null;"
+        "const c = arguments[0].querySelector('canvas.heat');"
+        "if (!c || c.width !== 64) return null;"
         "const a = y => c.getContext('2d').getImageData(32, y, 1, 1).data[3]; return [a(0), a(42)];"
     )
     top, bottom = WebDriverWait(report, 10).until(lambda _: report.execute_script(alpha, card))
@@ -367,21 +380,15 @@ def crowd(browser, tmp_path_factory) -> webdriver.Chrome:
         5_000: {"bytes": 90_000_000},
         6_000: {"receipt": one.receipt.model_copy(update={"cost_usd": Decimal("0.5")})},
     }
-    manifests = [
-        one.model_copy(
-            update={
-                **changes.get(number, {}),
-                "job_id": str(number),
-                "variants": tuple(
-                    variant.model_copy(
-                        update={"path": f"n{number}/{os.path.basename(variant.path)}"}
-                    )  # noqa: PTH119 (a URL's path)
-                    for variant in changes.get(number, {}).get("variants", one.variants)
-                ),
-            }
+    manifests: list[Manifest] = []
+    for number in range(10_000):
+        change = changes.get(number, {})
+        variants = tuple(
+            variant.model_copy(update={"path": f"n{number}/{Path(variant.path).name}"})
+            for variant in change.get("variants", one.variants)
         )
-        for number in range(10_000)
-    ]
+        update = {**change, "job_id": str(number), "variants": variants}
+        manifests.append(one.model_copy(update=update))
     address = _write(folder, manifests)
     start_s = time.monotonic()
     browser.get(address)
@@ -393,7 +400,8 @@ def _choose(browser, label, value):
     script = (
         "const box = [...document.querySelectorAll('.field')]"
         ".find(field => field.firstChild.textContent === arguments[0]).lastChild;"
-        "box.value = arguments[1]; box.dispatchEvent(new Event(box.type === 'search' ? 'input' : 'change'));"
+        "box.value = arguments[1];"
+        "box.dispatchEvent(new Event(box.type === 'search' ? 'input' : 'change'));"
     )
     browser.execute_script(script, label, value)
 
@@ -433,8 +441,10 @@ def test_search_and_filter_narrow_the_images_down(crowd):
     assert _names(crowd) == ["n4321"]
     _choose(crowd, "Status", "")
     _choose(crowd, "Search", "n123")
-    WebDriverWait(crowd, 10).until(lambda _: len(_names(crowd)) == 11)
-    _choose(crowd, "Search", "")
+    try:
+        WebDriverWait(crowd, 10).until(lambda _: len(_names(crowd)) == 11)
+    finally:
+        _choose(crowd, "Search", "")
     WebDriverWait(crowd, 10).until(lambda _: len(_names(crowd)) == 24)
     _choose(crowd, "Format", "avif")
     assert "9,999 of 10,000 images" in crowd.find_element(By.ID, "images").text[:80]

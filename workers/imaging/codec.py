@@ -54,6 +54,7 @@ class QualityScale:
         typical: (quality, 100 - SSIMULACRA2) points of the median image, quality ascending.
         predictor: weights of ``texture.Texture`` (see there) giving the logarithm of how much
             more than the median image this one is distorted.
+        near: how far above its target a score ends the search; less where a probe is cheap.
     """
 
     lowest: float
@@ -61,6 +62,7 @@ class QualityScale:
     step: float
     typical: tuple[tuple[float, float], ...]
     predictor: tuple[float, ...]
+    near: float = 1.0
 
 
 class Codec(Protocol):
@@ -123,7 +125,13 @@ def save(
 def load(data: bytes) -> Pixels:
     """Decode our own output through Pillow: (H, W, 3), or (H, W, 4) where it carries alpha."""
     with Image.open(io.BytesIO(data)) as image:
-        return np.asarray(image.convert("RGBA" if image.has_transparency_data else "RGB"))
+        return _pixels(image)
+
+
+def _pixels(image: Image.Image) -> Pixels:
+    mode = "RGBA" if image.has_transparency_data else "RGB"
+    # Even to its own mode, convert copies.
+    return np.asarray(image if image.mode == mode else image.convert(mode))
 
 
 def load_frame(data: bytes, at_ms: int) -> Pixels:
@@ -138,4 +146,4 @@ def load_frame(data: bytes, at_ms: int) -> Pixels:
             elapsed_ms += image.info["duration"]
             if elapsed_ms > at_ms:
                 break
-        return np.asarray(image.convert("RGBA" if image.has_transparency_data else "RGB"))
+        return _pixels(image)

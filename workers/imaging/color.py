@@ -55,7 +55,8 @@ def fits(icc: bytes, mode: str) -> bool:
 def _transform(icc: bytes, mode: str) -> ImageCms.ImageCmsTransform | None:
     try:
         profile = ImageCms.ImageCmsProfile(io.BytesIO(icc))
-        if profile.profile.xcolor_space.strip() != _SPACES[mode]:
+        space: str = profile.profile.xcolor_space  # pyright: ignore[reportAttributeAccessIssue] (typed as a stream)
+        if space.strip() != _SPACES[mode]:
             return None
         return ImageCms.buildTransform(
             profile,

@@ -118,7 +118,7 @@ def _decode_jpeg(
         pixels = _without_metadata(data, least)
     # libjpeg rounds sizes up: a last row or column that is mostly beyond the image is cut off.
     right, bottom = (max(1, round(side * eighths / 8)) for side in stored)
-    return pixels[:bottom, :right], eighths / 8
+    return np.ascontiguousarray(pixels[:bottom, :right]), eighths / 8
 
 
 def _eighths(stored: Size, needed: Size | None) -> int:

@@ -17,10 +17,6 @@ if TYPE_CHECKING:
 BELOW: Final = 0.5
 """A score this far under the target still keeps the promise."""
 
-ABOVE: Final = 1.0
-"""A score this far over the target is near enough to stop."""
-
-_AIM: Final = 0.2
 _CAUTIOUS_AIM: Final = 1.5
 _LEAST_DISTORTION: Final = 0.5
 _MOST_PREDICTED: Final = 0.4
@@ -59,7 +55,7 @@ def predicted_quality(scale: QualityScale, texture: Texture, target: float) -> f
     """Where to begin: the quality at which an image of this texture should score ``target``."""
     excess = float(np.dot(scale.predictor, texture))
     excess = min(_MOST_PREDICTED, max(-_MOST_PREDICTED, excess))
-    return _on_scale(scale, _quality(scale, _log_distortion(target + _AIM) - excess))
+    return _on_scale(scale, _quality(scale, _log_distortion(_aim(scale, target)) - excess))
 
 
 def search(
@@ -71,7 +67,7 @@ def search(
     max_probes: int,
     hopeless: Callable[[Probe], bool] | None = None,
 ) -> Outcome:
-    """Find the lowest quality whose score is at least ``target - 0.5``, stopping at ``+ 1.0``.
+    """Find the lowest quality whose score is at least ``target - 0.5``, stopping within ``scale.near``.
 
     Every encoder's distortion (100 - SSIMULACRA2) on one image is nearly a multiple of its typical
     distortion at the same quality. So the search runs on the logarithms of both: after one probe
@@ -92,7 +88,7 @@ def search(
         probes.append(probe)
         if hopeless is not None and hopeless(probe):
             return _outcome(probes, scale, target, abandoned=True)
-        if -BELOW <= probe.score - target <= ABOVE:
+        if -BELOW <= probe.score - target <= scale.near:
             break
         quality = _next(probes, scale, target, last=len(probes) == max_probes - 1)
     return _outcome(probes, scale, target)
@@ -124,9 +120,14 @@ def _next(
     ceiling = scale.highest if high is None else high.quality - scale.step
     if floor > ceiling:
         return None
-    aim = target + (_CAUTIOUS_AIM if last and high is None else _AIM)
+    aim = target + _CAUTIOUS_AIM if last and high is None else _aim(scale, target)
     wanted = _on_scale(scale, _quality(scale, _wanted_typical(probes, scale, aim)))
     return min(ceiling, max(floor, wanted))
+
+
+def _aim(scale: QualityScale, target: float) -> float:
+    """The middle of what ends a search."""
+    return target + (scale.near - BELOW) / 2
 
 
 def _saving(probes: Sequence[Probe]) -> float:

@@ -45,6 +45,9 @@ BACKGROUNDS: Final = (26, 230)
 _C2: Final = np.float32(0.0009)
 _NEGLIGIBLE_WEIGHT: Final = 0.01
 
+# A mean takes as much memory as its plane and saves a blur of some 15 a score: kept while small.
+_MEAN_KEPT_PX: Final = 1_500_000
+
 
 class Need(NamedTuple):
     """Weights of one channel at one scale; 0.0 where the feature is not worth computing."""
@@ -84,11 +87,18 @@ _NEEDS: Final = _needs()
 
 @dataclass(frozen=True, slots=True)
 class _Channel:
-    """One channel of the reference at one scale: the plane, and its Gaussian mean."""
+    """One channel of the reference at one scale: the plane, and its Gaussian mean if kept."""
 
     need: Need
     plane: Plane
-    mean: Plane
+    mean: Plane | None
+
+    @classmethod
+    def empty(cls, need: Need, shape: tuple[int, int]) -> _Channel:
+        """To be filled strip by strip."""
+        keeps_mean = shape[0] * shape[1] <= _MEAN_KEPT_PX
+        plane = np.empty(shape, np.float32)
+        return cls(need, plane, np.empty(shape, np.float32) if keeps_mean else None)
 
 
 class Reference:
@@ -97,7 +107,7 @@ class Reference:
     Args:
         pixels: (H, W, 3) sRGB uint8, or (H, W, 4) with straight alpha. Any side from 1 px up.
 
-    It keeps about 16 bytes a pixel (twice that with real transparency) and not ``pixels``.
+    It keeps 8 to 16 bytes a pixel (twice that with real transparency) and not ``pixels``.
     """
 
     def __init__(self, pixels: Pixels) -> None:
@@ -193,19 +203,13 @@ def _side(pixels: Pixels) -> list[list[_Channel | None]]:
     for strip in _pyramid(pixels):
         if strip.scale == len(side):
             side.append(
-                [
-                    _Channel(
-                        n, np.empty(strip.shape, np.float32), np.empty(strip.shape, np.float32)
-                    )
-                    if any(n)
-                    else None
-                    for n in strip.wanted
-                ]
+                [_Channel.empty(need, strip.shape) if any(need) else None for need in strip.wanted]
             )
         for channel, plane in zip(side[strip.scale], strip.planes, strict=True):
             if channel is not None and plane is not None:
                 channel.plane[strip.top : strip.bottom] = plane[strip.inner]
-                channel.mean[strip.top : strip.bottom] = blur(plane)[strip.inner]
+                if channel.mean is not None:
+                    channel.mean[strip.top : strip.bottom] = blur(plane)[strip.inner]
     return side
 
 
@@ -238,7 +242,10 @@ def _strip_sums(channel: _Channel, plane: Plane, strip: _Strip) -> list[float]:
     """Sums over the strip of ssim, artifact, detail lost, then of their fourth powers."""
     need = channel.need
     original = channel.plane[strip.outer]
-    mean = channel.mean[strip.top : strip.bottom]
+    if channel.mean is None:
+        mean: Any = blur(original)[strip.inner]
+    else:
+        mean = channel.mean[strip.top : strip.bottom]
     error: Any = cv2.subtract(original, plane)
     mean_error = blur(error)[strip.inner]
     other_mean: Any = cv2.subtract(mean, mean_error)

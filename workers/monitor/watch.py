@@ -63,7 +63,7 @@ class FleetMetrics:
 
 
 class _Quiet(WSGIRequestHandler):
-    def log_message(self, *_: object) -> None:
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 (inherited)
         """A scrape every few seconds is no news."""
 
 

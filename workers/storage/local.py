@@ -26,7 +26,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 PART_SUFFIX: Final = ".part"
-_FOLDER_TRIES: Final = 10
+_FOLDER_TRIES: Final = 20
+_PRUNED: Final = {errno.ENOENT, errno.EEXIST, errno.EPERM}
+"""What a write can meet when another process just removed its folder because it was empty."""
 _FULL: Final = {errno.ENOSPC, errno.EDQUOT}
 _FORBIDDEN: Final = {errno.EACCES, errno.EPERM, errno.EROFS}
 _PASSING: Final = {
@@ -73,13 +75,13 @@ class LocalFiles:
                 f"{self.where(key)} leads out of {self._root} through a symbolic link",
                 "remove the link, or name the folder it leads to as the output",
             )
-        try:
-            for _ in range(_FOLDER_TRIES):
-                with contextlib.suppress(FileNotFoundError):  # pruned by another process just now
-                    return _put(folder, key.rpartition("/")[2], data)
-            return _put(folder, key.rpartition("/")[2], data)
-        except OSError as error:
-            raise _output_error(error, self.where(key)) from error
+        for attempt in range(_FOLDER_TRIES):
+            try:
+                return _put(folder, key.rpartition("/")[2], data)
+            except OSError as error:
+                if error.errno not in _PRUNED or attempt == _FOLDER_TRIES - 1:
+                    raise _output_error(error, self.where(key)) from error
+        return None
 
     def size(self, key: str) -> int | None:
         """Size in bytes; None where there is no such file."""

@@ -7,7 +7,7 @@ and when the retries are used up that is data too.
 from __future__ import annotations
 
 import random
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from celery import Task, shared_task
 
@@ -19,9 +19,12 @@ if TYPE_CHECKING:
     from pixfleet.workers.errors import RetryableError
 
 
-def step(name: str) -> Callable[[Callable[[Task, dict[str, Any]], Any]], Task]:
-    """Register a function ``(task, message) -> JSON`` as the task ``name``."""
-    return shared_task(name=name, bind=True, max_retries=None, acks_late=True)
+def step(name: str) -> Callable[[Callable[..., Any]], Task]:
+    """Register a function ``(task, …) -> JSON`` as the task ``name``."""
+    return cast(
+        "Callable[[Callable[..., Any]], Task]",
+        shared_task(name=name, bind=True, max_retries=None, acks_late=True),
+    )
 
 
 def retry_later(task: Task, error: RetryableError) -> bool:

@@ -1,0 +1,63 @@
+"""Real services for tests: a Valkey on a unix socket, and moto's S3 on loopback."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import uuid
+from pathlib import Path
+
+import boto3
+import pytest
+import redis
+from moto.server import ThreadedMotoServer
+
+from pixfleet.workers.embedded import EmbeddedBroker
+
+
+@pytest.fixture(scope="session")
+def valkey_server():
+    """One broker for the whole run; its folder has a short name because sockets need one."""
+    state = Path(tempfile.mkdtemp(prefix="pixfleet-test-"))
+    try:
+        with EmbeddedBroker(state) as broker:
+            yield broker
+    finally:
+        shutil.rmtree(state)
+
+
+@pytest.fixture
+def valkey(valkey_server):
+    """A running broker with nothing in it: ``.url`` for Celery, ``.redis_url`` for redis-py."""
+    with redis.Redis.from_url(valkey_server.redis_url) as client:
+        client.flushall()
+    return valkey_server
+
+
+@pytest.fixture(scope="session")
+def _moto():
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"http://{host}:{port}"
+    server.stop()
+
+
+@pytest.fixture
+def aws(_moto, monkeypatch):
+    """The environment of an AWS account that lives on loopback; the value is its endpoint."""
+    for name in ("AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_REGION", "AWS_ENDPOINT_URL_S3"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_ENDPOINT_URL", _moto)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    return _moto
+
+
+@pytest.fixture
+def s3(aws):  # noqa: ARG001 (its environment is what counts)
+    """URL of a fresh bucket, ``s3://pixfleet-…``."""
+    bucket = f"pixfleet-{uuid.uuid4().hex[:12]}"
+    boto3.client("s3").create_bucket(Bucket=bucket)
+    return f"s3://{bucket}"
