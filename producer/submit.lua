@@ -5,12 +5,14 @@
 if redis.call('EXISTS', KEYS[1]) == 1 then
   return 0
 end
-local now = redis.call('TIME')
+local time = redis.call('TIME')
+local now = time[1] .. '.' .. string.format('%06d', time[2])
 redis.call('HSET', KEYS[1], 'state', 'queued', 'tenant', ARGV[2], 'recipe', ARGV[3],
-  'source', ARGV[4], 'queue', ARGV[5], 'submitted_at', now[1] .. '.' .. string.format('%06d', now[2]))
+  'source', ARGV[4], 'queue', ARGV[5], 'submitted_at', now)
 if ARGV[6] ~= '' then
   redis.call('HSET', KEYS[1], 'batch', ARGV[6])
   redis.call('HINCRBY', KEYS[2], 'submitted', 1)
+  redis.call('HSETNX', KEYS[2], 'first_at', now)
   redis.call('RPUSH', KEYS[3], ARGV[1])
 end
 if ARGV[7] ~= '' then

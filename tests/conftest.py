@@ -7,10 +7,8 @@ import tempfile
 import uuid
 from pathlib import Path
 
-import boto3
 import pytest
 import redis
-from moto.server import ThreadedMotoServer
 
 from pixfleet.workers.embedded import EmbeddedBroker
 
@@ -36,6 +34,10 @@ def valkey(valkey_server):
 
 @pytest.fixture(scope="session")
 def _moto():
+    from moto.server import (  # noqa: PLC0415 (a second, which most tests need not wait)
+        ThreadedMotoServer,
+    )
+
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()
@@ -58,6 +60,8 @@ def aws(_moto, monkeypatch):
 @pytest.fixture
 def s3(aws):  # noqa: ARG001 (its environment is what counts)
     """URL of a fresh bucket, ``s3://pixfleet-…``."""
+    import boto3  # noqa: PLC0415 (as above)
+
     bucket = f"pixfleet-{uuid.uuid4().hex[:12]}"
     boto3.client("s3").create_bucket(Bucket=bucket)
     return f"s3://{bucket}"

@@ -103,7 +103,7 @@ def plan(
     elif job.queue == INTERACTIVE:
         wanted, reason = "fanout", "interactive: somebody waits"
     elif header.width * header.height >= fanout_pixels:
-        wanted, reason = "fanout", f"large: at least {fanout_pixels} px"
+        wanted, reason = "fanout", f"large: at least {fanout_pixels:,} px"
     else:
         wanted, reason = "fused", "bulk: one task an image gives the best throughput"
     return Plan(execution=wanted, reason=reason, members=expensive if wanted == "fanout" else 0)

@@ -87,6 +87,8 @@ def print_result(result: RunResult) -> None:
     """The table a run ends with, on stdout."""
     summary = result.summary
     table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
+    table.add_column()
+    table.add_column(overflow="fold", no_wrap=False)
     rate = summary.images / result.wall_s if result.wall_s else 0
     failed = f"[red]{summary.failed} failed[/]" if summary.failed else "0 failed"
     table.add_row("images", f"{summary.images}: {summary.done} done, {failed}")
@@ -104,6 +106,9 @@ def print_result(result: RunResult) -> None:
         place = result.output.rstrip("/")
         table.add_row("manifest", f"{place}/{summary.manifest}")
         table.add_row("report", f"{place}/{summary.report}")
-    Console(file=sys.stdout, highlight=False, soft_wrap=True).print(table)
+    console = Console(file=sys.stdout, highlight=False)
+    if not console.is_terminal:
+        console.width = 1000  # a pipe has no width: paths stay whole
+    console.print(table)
     if summary.images and summary.failed:
         messages.print(f"{summary.failed} of {summary.images} images failed: the report says why")

@@ -135,13 +135,12 @@ def _follow(
         pass
     producer.close_batch(batch, output=order.out, title=order.source)
     restarts = 0
-    ended_s = asked_s = 0.0
+    asked_s = 0.0
     while True:
         status = producer.batch(batch)
         now = time.monotonic()
         show(status, now - first_s)
         if status.ended >= status.submitted:
-            ended_s = ended_s or now
             asked_s = asked_s or now
             if status.summarized:
                 break
@@ -164,7 +163,7 @@ def _follow(
         summary=totals(status),
         output=order.out,
         startup_s=first_s - started_s,
-        wall_s=ended_s - first_s,
+        wall_s=status.wall_s,
         problem=status.problem,
     )
 

@@ -28,11 +28,14 @@ def write_summary(runtime: Runtime, batch: str) -> None:
     """
     fields = runtime.ledger.batch_fields(batch)
     output = ObjectStore(fields["output"])
-    lines = [m.model_dump_json() for m in runtime.ledger.manifests(batch)]
-    output.put(MANIFEST, "".join(f"{line}\n" for line in lines).encode())
-    summary = totals(runtime.ledger.batch(batch))
+    lines = (f"{m.model_dump_json()}\n".encode() for m in runtime.ledger.manifests(batch))
+    output.put(MANIFEST, b"".join(lines))
+    status = runtime.ledger.batch(batch)
     page = render_report(
-        runtime.ledger.manifests(batch), summary, title=fields.get("title") or batch
+        runtime.ledger.manifests(batch),
+        totals(status),
+        title=fields.get("title") or batch,
+        wall_s=status.wall_s,
     )
     output.put(REPORT, page)
 

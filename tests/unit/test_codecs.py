@@ -111,10 +111,9 @@ def test_jpeg_xl_keeps_the_copyright():
     assert opened(data).getexif()[0x8298] == "(c) A. Photographer"
 
 
-def test_the_jpeg_is_progressive_and_smaller_than_libjpegs_at_its_quality():
-    pixels = scene(240, 320)
+def test_the_jpeg_is_progressive():
     first = jpeg.jpeg_codecs()[0]
-    image = opened(first.finish(first.encode(pixels, 80, Metadata()), Metadata()))
+    image = opened(first.finish(first.encode(scene(240, 320), 80, Metadata()), Metadata()))
     assert image.info.get("progressive")
 
 
@@ -199,3 +198,14 @@ def test_a_jpeg_without_jfif_header_takes_its_markers_first():
     assert data[:4] == b"\xff\xd8\xff\xe1"
     assert data[4:6] == struct.pack(">H", 2 + 6 + 8)
     assert data[6:20] == b"Exif\0\0II*\0rest"
+
+
+@pytest.mark.parametrize("missing", ["_jpegli", "mozjpeg"])
+def test_without_a_small_package_jpeg_is_still_progressive(missing, monkeypatch):
+    monkeypatch.setattr(jpeg, missing, None)
+    monkeypatch.setattr(jpeg, "_jpegli", None)
+    first = jpeg.jpeg_codecs()[0]
+    data = first.finish(first.encode(scene(100, 120), 80, Metadata()), Metadata())
+    assert opened(data).info["progressive"]
+    assert "JPEG 4:2:0" in first.encoder
+    assert ("mozjpeg" in first.encoder) == (missing == "_jpegli")

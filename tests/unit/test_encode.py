@@ -92,6 +92,16 @@ def test_a_photograph_as_png_is_a_palette_when_that_passes(cat):
     assert len(png.data) < len(exact.data) / 2
 
 
+def test_drawn_edges_that_halved_chroma_cannot_reach_get_full_chroma():
+    y, x = np.mgrid[0:240, 0:240]
+    pixels = np.dstack([(x // 5 + y // 5) % 2 * 255, x // 2 + 60, (x // 5 + y // 5 + 1) % 2 * 255])
+    request = EncodeRequest(("jpeg", "avif"), "each", 80.0)
+    for result in encode_variant(pixels.astype(np.uint8), request):
+        assert result.reached
+        assert "4:4:4" in result.encoder
+        assert result.probes <= 5
+
+
 def test_an_unreachable_target_is_explicit(cat):
     (jpeg,) = encode_variant(cat, EncodeRequest(("jpeg",), "each", 99.9))
     assert not jpeg.reached

@@ -52,8 +52,12 @@ def test_a_padded_image_lies_in_the_middle_of_its_canvas():
     assert placement.offset == (0, 125)
 
 
-@given(sides, sides, sides, sides, st.sampled_from(["fit", "cover", "fill", "smart", "pad", "crop"]))
-def test_no_placement_has_an_empty_side_enlarges_or_leaves_the_source(wide, high, width, height, fit):
+@given(
+    sides, sides, sides, sides, st.sampled_from(["fit", "cover", "fill", "smart", "pad", "crop"])
+)
+def test_no_placement_has_an_empty_side_enlarges_or_leaves_the_source(
+    wide, high, width, height, fit
+):
     source = Size(wide, high)
     placement = place(source, width=width, height=height, fit=fit, focus=(0.9, 0.2))
     x, y, cut_wide, cut_high = placement.window

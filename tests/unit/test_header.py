@@ -108,7 +108,11 @@ def test_an_orientation_that_turns_swaps_the_sides():
 
 def test_a_corrupt_exif_block_is_as_if_absent():
     data = photo("JPEG")
-    for block in (b"Exif\0\0II*\0\xff\xff\xff\xff", b"Exif\0\0MM", b"Exif\0\0II*\0\x08\0\0\0\xff\xff"):
+    for block in (
+        b"Exif\0\0II*\0\xff\xff\xff\xff",
+        b"Exif\0\0MM",
+        b"Exif\0\0II*\0\x08\0\0\0\xff\xff",
+    ):
         app1 = b"\xff\xe1" + struct.pack(">H", len(block) + 2) + block
         header = read_header(data[:2] + app1 + data[2:], Limits())
         assert (header.orientation, header.copyright) == (1, None)

@@ -100,7 +100,9 @@ def test_a_turned_picture_cannot_be_stripped():
 def test_bytes_after_the_image_are_dropped():
     data = with_metadata("JPEG")
     header = read_header(data, Limits())
-    assert stripped(data + b"second picture" * 99, header, NOTHING) == stripped(data, header, NOTHING)
+    assert stripped(data + b"second picture" * 99, header, NOTHING) == stripped(
+        data, header, NOTHING
+    )
 
 
 def test_a_profile_that_is_neither_srgb_nor_kept_forbids_stripping():
@@ -125,6 +127,8 @@ def test_no_copyright_makes_no_block():
     assert copyright_exif("") is None
 
 
-@pytest.mark.parametrize("garbage", [b"", b"II", b"II*\0\xff\xff\xff\x7f", b"MM\0*\0\0\0\x08\xff\xff" + bytes(9)])
+@pytest.mark.parametrize(
+    "garbage", [b"", b"II", b"II*\0\xff\xff\xff\x7f", b"MM\0*\0\0\0\x08\xff\xff" + bytes(9)]
+)
 def test_garbage_in_place_of_exif_reads_as_nothing(garbage):
     assert read_exif(garbage) == (1, None)

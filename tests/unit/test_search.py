@@ -78,6 +78,13 @@ def test_a_hopeless_search_stops_at_once():
     assert outcome.probes == 1
 
 
+def test_a_capped_encoder_is_left_early_when_there_is_a_better_one():
+    capped = encoder(1.0, ceiling=60.0)
+    outcome = search(capped, SCALE, 75.0, start=70, max_probes=5, give_up_when_capped=True)
+    assert outcome.topped
+    assert outcome.probes == 2
+
+
 def test_no_quality_is_tried_twice():
     seen = []
 

@@ -6,9 +6,10 @@ local job = redis.call('HMGET', KEYS[1], 'state', 'fence', 'batch')
 if job[1] ~= 'running' or job[2] ~= ARGV[2] then
   return {0, '', 0}
 end
-local now = redis.call('TIME')
+local time = redis.call('TIME')
+local now = time[1] .. '.' .. string.format('%06d', time[2])
 redis.call('HSET', KEYS[1], 'state', ARGV[3], 'manifest', ARGV[4],
-  'ended_at', now[1] .. '.' .. string.format('%06d', now[2]))
+  'ended_at', now)
 redis.call('HDEL', KEYS[1], 'lease_until')
 redis.call('EXPIRE', KEYS[1], ARGV[5])
 redis.call('ZREM', KEYS[2], ARGV[1])
@@ -17,6 +18,7 @@ local batch = job[3]
 local batch_key = KEYS[5] .. (batch or '')
 if batch then
   redis.call('HINCRBY', batch_key, ARGV[3], 1)
+  redis.call('HSET', batch_key, 'last_at', now)
 end
 for i = 7, #ARGV, 2 do
   redis.call('HINCRBY', KEYS[4], ARGV[i], ARGV[i + 1])

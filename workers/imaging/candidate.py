@@ -23,6 +23,9 @@ _FINISHED_SHARE: Final = 0.9
 _NEAR_POINTS: Final = 12.0
 _HOPELESS: Final = 1.2
 
+_FEW_PROBES: Final = 3
+_CAUTION: Final = 3.0
+
 _MOST_COLOURS: Final = 256
 _PALETTE_PROBES: Final = 3
 
@@ -92,9 +95,13 @@ def _lossy(original: Original, name: str, trial: Trial) -> Candidate:
     flat = original.alpha and name not in ALPHA_FORMATS
     best: Candidate | None = None
     spent = 0
-    for codec in lossy_codecs(name, trial.avif_speed):
-        outcome = _searched(original, codec, trial, flat=flat)
+    topped = False
+    codecs = lossy_codecs(name, trial.avif_speed)
+    for codec in codecs:
+        left = replace(trial, max_probes=trial.max_probes - spent)
+        outcome = _searched(original, codec, left, flat=flat, last=codec is codecs[-1])
         spent += outcome.probes
+        topped = outcome.topped
         candidate = Candidate(
             format=name,
             data=outcome.best.data,
@@ -107,16 +114,17 @@ def _lossy(original: Original, name: str, trial: Trial) -> Candidate:
         )
         if best is None or candidate.score > best.score:
             best = replace(candidate, data=codec.finish(candidate.data, trial.metadata))
-        if outcome.reached or not outcome.topped:
+        if outcome.reached or not outcome.topped or spent == trial.max_probes:
             break  # a search that ran out of probes says nothing about its codec's reach
     assert best is not None  # noqa: S101 (lossy_codecs is never empty)
-    notes = () if best.reached else (f"target unreachable: best {best.score:.1f}",)
-    return replace(
-        best, probes=spent, notes=(*(("laid on the background",) if flat else ()), *notes)
-    )
+    notes = ["laid on the background"] if flat else []
+    if not best.reached:
+        missed = "unreachable" if topped else f"not reached in {spent} probes"
+        notes.append(f"target {missed}: best {best.score:.1f}")
+    return replace(best, probes=spent, notes=tuple(notes))
 
 
-def _searched(original: Original, codec: Codec, trial: Trial, *, flat: bool) -> Outcome:
+def _searched(original: Original, codec: Codec, trial: Trial, *, flat: bool, last: bool) -> Outcome:
     pixels = original.flat if flat else original.pixels
     reference: Reference = original.flat_reference if flat else original.reference
 
@@ -127,12 +135,15 @@ def _searched(original: Original, codec: Codec, trial: Trial, *, flat: bool) -> 
     def hopeless(latest: Probe) -> bool:
         return _expected_bytes(latest, trial.target) > _HOPELESS * (trial.bytes_to_beat or math.inf)
 
+    # With few probes left there is no room to come from below.
+    margin = _CAUTION if trial.max_probes < _FEW_PROBES else 0.0
     outcome = search(
         probe,
         codec.scale,
         trial.target,
-        start=predicted_quality(codec.scale, original.texture, trial.target),
+        start=predicted_quality(codec.scale, original.texture, trial.target + margin),
         max_probes=trial.max_probes,
+        give_up_when_capped=not last,
         hopeless=hopeless,
     )
     if outcome.abandoned:

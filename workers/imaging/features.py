@@ -115,11 +115,7 @@ def dominant_colors(pixels: NDArray[np.uint8]) -> list[tuple[str, float]]:
     lab = cv2.cvtColor(
         np.ascontiguousarray(visible)[None].astype(np.float32) / 255.0, cv2.COLOR_RGB2Lab
     )[0]
-    clusters = min(_COLOURS, len(np.unique(visible, axis=0)))
-    cv2.setRNGSeed(_SEED)
-    stop = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_MAX_ITER, 20, 0.5)
-    _, labels, centres = cv2.kmeans(lab, clusters, None, stop, 1, cv2.KMEANS_PP_CENTERS)  # pyright: ignore[reportCallIssue,reportArgumentType] (None: no first labels)
-    counts = np.bincount(labels.ravel(), minlength=clusters)
+    counts, centres = _clusters(lab, min(_COLOURS, len(np.unique(visible, axis=0))))
     rgb = cv2.cvtColor(centres[None].astype(np.float32), cv2.COLOR_Lab2RGB)[0]
     shares: dict[str, float] = {}
     for index in np.argsort(-counts, kind="stable"):
@@ -128,6 +124,16 @@ def dominant_colors(pixels: NDArray[np.uint8]) -> list[tuple[str, float]]:
             key = f"#{red:02x}{green:02x}{blue:02x}"
             shares[key] = shares.get(key, 0.0) + float(counts[index]) / len(visible)
     return [(key, round(share, 4)) for key, share in shares.items()]
+
+
+def _clusters(lab: NDArray[Any], count: int) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Size and centre of each of ``count`` clusters of points (N, 3)."""
+    if count == 1:
+        return np.array([len(lab)]), lab.mean(axis=0, keepdims=True)
+    cv2.setRNGSeed(_SEED)
+    stop = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_MAX_ITER, 20, 0.5)
+    _, labels, centres = cv2.kmeans(lab, count, None, stop, 3, cv2.KMEANS_PP_CENTERS)  # pyright: ignore[reportCallIssue,reportArgumentType] (None: no first labels)
+    return np.bincount(labels.ravel(), minlength=count), centres
 
 
 def sharpness(luma: NDArray[Any]) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -21,6 +21,7 @@ _CAUTIOUS_AIM: Final = 1.5
 _LEAST_DISTORTION: Final = 0.5
 _MOST_PREDICTED: Final = 0.4
 _LEAST_SAVING: Final = 0.02
+_CAPPED_GAIN: Final = 0.35
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +41,7 @@ class Outcome:
         best: the smallest probe within the promise; else the one of the highest score.
         reached: ``best`` is within the promise.
         probes: how many encodings were tried.
-        topped: the highest quality was among them.
+        topped: the highest quality was among them, or would not have helped.
         abandoned: the caller gave it up before it could end.
     """
 
@@ -65,9 +66,12 @@ def search(
     *,
     start: float,
     max_probes: int,
+    give_up_when_capped: bool = False,
     hopeless: Callable[[Probe], bool] | None = None,
 ) -> Outcome:
-    """Find the lowest quality whose score is at least ``target - 0.5``, stopping within ``scale.near``.
+    """Find the lowest quality that scores at least ``target - 0.5``.
+
+    It stops at the first score no more than ``scale.near`` over the target.
 
     Every encoder's distortion (100 - SSIMULACRA2) on one image is nearly a multiple of its typical
     distortion at the same quality. So the search runs on the logarithms of both: after one probe
@@ -79,6 +83,8 @@ def search(
         target: SSIMULACRA2 to reach.
         start: the first quality to try.
         max_probes: at least 1; the last one is spent with caution when none has passed yet.
+        give_up_when_capped: stop as soon as quality hardly raises the score any more (halved chroma
+            does that to drawn edges), for a caller with a better encoder at hand.
         hopeless: called with each probe; True ends the search early.
     """
     probes: list[Probe] = []
@@ -90,6 +96,8 @@ def search(
             return _outcome(probes, scale, target, abandoned=True)
         if -BELOW <= probe.score - target <= scale.near:
             break
+        if give_up_when_capped and _capped(probes, scale, target):
+            return replace(_outcome(probes, scale, target), topped=True)
         quality = _next(probes, scale, target, last=len(probes) == max_probes - 1)
     return _outcome(probes, scale, target)
 
@@ -123,6 +131,16 @@ def _next(
     aim = target + _CAUTIOUS_AIM if last and high is None else _aim(scale, target)
     wanted = _on_scale(scale, _quality(scale, _wanted_typical(probes, scale, aim)))
     return min(ceiling, max(floor, wanted))
+
+
+def _capped(probes: Sequence[Probe], scale: QualityScale, target: float) -> bool:
+    """Of two probes, both too low, the better quality scored hardly better."""
+    if len(probes) < 2 or any(probe.score >= target for probe in probes):
+        return False
+    one, other = sorted(probes, key=lambda probe: probe.quality)[-2:]
+    hoped = _typical(scale, one.quality) - _typical(scale, other.quality)
+    gained = _log_distortion(one.score) - _log_distortion(other.score)
+    return gained < _CAPPED_GAIN * hoped
 
 
 def _aim(scale: QualityScale, target: float) -> float:

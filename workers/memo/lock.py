@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 import threading
+from functools import lru_cache
 from importlib import resources
 from typing import TYPE_CHECKING, Self
 
@@ -62,6 +63,7 @@ class Lock:
                 continue  # it may be back before the lock expires
 
 
+@lru_cache
 def _script(name: str) -> str:
     folder = resources.files("pixfleet.workers.memo")
     return (folder / f"{name}.lua").read_text(encoding="utf-8")

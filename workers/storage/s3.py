@@ -147,6 +147,12 @@ class S3Objects:
                 f"the bucket of {where} does not exist",
                 "create the bucket, or check its name and AWS_REGION",
             )
+        if isinstance(error, ValueError):
+            return OutputError(
+                "output_unwritable",
+                f"{where!r} is a key that cannot be written: {str(error).splitlines()[0]}",
+                "rename the source, or give the job a name without control characters",
+            )
         if isinstance(error, (PermissionDeniedError, UnauthenticatedError)):
             return OutputError(
                 "output_forbidden",
