@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import datetime as dt  # noqa: TC003 (pydantic reads annotations at run time)
 import re
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from pathlib import PurePosixPath
 from typing import Annotated, Any, Final, Literal, Self
 
@@ -16,8 +16,10 @@ from pydantic import (
     BaseModel,
     BeforeValidator,
     ConfigDict,
+    Discriminator,
     Field,
     PlainSerializer,
+    Tag,
     ValidationError,
     model_validator,
 )
@@ -53,8 +55,11 @@ class ContractError(ValueError):
 
 def _usd(value: Any) -> Decimal:
     if isinstance(value, float):
-        raise ValueError("money must be a decimal string, not a float")  # noqa: TRY004
-    return Decimal(value)
+        raise ValueError("money must be a decimal string, not a float")  # noqa: TRY004 (pydantic's)
+    try:
+        return Decimal(value)
+    except (TypeError, InvalidOperation):
+        raise ValueError(f"{value!r} is not an amount of money") from None
 
 
 Usd = Annotated[
@@ -159,7 +164,10 @@ class ImageJob(Frozen):
 
     schema_version: Literal[1] = SCHEMA_VERSION
     source: str = Field(min_length=1, description="path, file:// or s3:// URL of the image")
-    recipe: str | Recipe = Field(default="web", description="a recipe's name, or the recipe")
+    recipe: Annotated[
+        Annotated[str, Tag("name")] | Annotated[Recipe, Tag("given")],
+        Discriminator(lambda recipe: "name" if isinstance(recipe, str) else "given"),
+    ] = Field(default="web", description="a recipe's name, or the recipe")
     output: str = Field(min_length=1, description="folder or s3:// prefix for the results")
     name: Annotated[str, BeforeValidator(_relative)] | None = Field(
         default=None, description="sub-folder of the output; the source's file name when absent"
@@ -175,7 +183,8 @@ class ImageJob(Frozen):
     @property
     def output_name(self) -> str:
         """Where below ``output`` the variants go."""
-        return self.name or PurePosixPath(self.source.split("://", 1)[-1]).name or "image"
+        own = PurePosixPath(self.source.split("://", 1)[-1]).name
+        return self.name or (own if own not in ("", "..") else "image")
 
 
 class Failure(Frozen):

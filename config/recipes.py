@@ -28,6 +28,13 @@ def _read(text: str, where: str) -> Recipe:
         raise RecipeInvalidError(f"{where}: {explain(error)}") from None
 
 
+def _read_file(file: Path) -> Recipe:
+    try:
+        return _read(file.read_text(encoding="utf-8"), str(file))
+    except (OSError, UnicodeDecodeError) as error:
+        raise RecipeInvalidError(f"{file}: cannot be read: {error}") from None
+
+
 def builtin_names() -> tuple[str, ...]:
     """Names of the recipes that pixfleet brings, in alphabetical order."""
     folder = resources.files("pixfleet.config") / "recipes"
@@ -47,10 +54,10 @@ def load_recipe(name_or_file: str, folder: str = "") -> Recipe:
         file = Path(name_or_file).expanduser()
         if not file.is_file():
             raise RecipeNotFoundError(f"{file}: no such recipe file")
-        return _read(file.read_text(encoding="utf-8"), str(file))
+        return _read_file(file)
     own = Path(folder) / f"{name_or_file}.toml" if folder else None
     if own and own.is_file():
-        return _read(own.read_text(encoding="utf-8"), str(own))
+        return _read_file(own)
     if name_or_file not in builtin_names():
         raise RecipeNotFoundError(
             f"no recipe {name_or_file!r}; built in are {', '.join(builtin_names())}; "

@@ -147,7 +147,8 @@ class MoneySettings(BaseSettings):
         default="aws-us-east-1", description="name of a built-in price book, or a TOML file"
     )
     instance: str = Field(
-        default="c7i.large", description="instance type whose price CPU seconds are charged at"
+        default="",
+        description="instance type whose price CPU seconds are charged at; empty: the book's own",
     )
     purchase: str = Field(default="spot", description="spot or on_demand")
 
@@ -212,6 +213,13 @@ class Settings(BaseSettings):
             )
         except ValidationError as error:
             raise SettingsError(_explain(error)) from None
+        if settings.worker.soft_time_limit_s >= settings.worker.hard_time_limit_s:
+            raise SettingsError(
+                f"PIXFLEET_WORKER_SOFT_TIME_LIMIT_S ({settings.worker.soft_time_limit_s} s) must "
+                "be below PIXFLEET_WORKER_HARD_TIME_LIMIT_S "
+                f"({settings.worker.hard_time_limit_s} s), or a slow job is killed before it can "
+                "say why"
+            )
         if settings.broker.visibility_timeout_s <= settings.worker.hard_time_limit_s:
             raise SettingsError(
                 "PIXFLEET_VISIBILITY_TIMEOUT_S "

@@ -1,8 +1,10 @@
-"""Real services for tests: a Valkey on a unix socket, and moto's S3 on loopback."""
+"""Real services for tests: a Valkey on a unix socket, moto's S3 on loopback, the built wheel."""
 
 from __future__ import annotations
 
 import shutil
+import subprocess
+import sys
 import tempfile
 import uuid
 from pathlib import Path
@@ -11,6 +13,9 @@ import pytest
 import redis
 
 from pixfleet.workers.embedded import EmbeddedBroker
+
+TOP = Path(__file__).parents[1]
+SOURCES = ("config", "producer", "workers", "pyproject.toml", "README.md", "LICENSE")
 
 
 @pytest.fixture(scope="session")
@@ -65,3 +70,39 @@ def s3(aws):  # noqa: ARG001 (its environment is what counts)
     bucket = f"pixfleet-{uuid.uuid4().hex[:12]}"
     boto3.client("s3").create_bucket(Bucket=bucket)
     return f"s3://{bucket}"
+
+
+def _run(*command: str | Path, cwd: Path) -> None:
+    done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, f"{' '.join(map(str, command))}\n{done.stdout}\n{done.stderr}"
+
+
+@pytest.fixture(scope="session")
+def wheel(tmp_path_factory):
+    """The built wheel. From a copy, so that neither stale build folders nor the tests meet."""
+    folder = tmp_path_factory.mktemp("wheel")
+    for name in SOURCES:
+        source = TOP / name
+        if source.is_dir():
+            shutil.copytree(source, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy(source, folder / name)
+    _run(sys.executable, "-m", "build", "--wheel", "--no-isolation", cwd=folder)
+    (built,) = (folder / "dist").glob("*.whl")
+    return built
+
+
+@pytest.fixture(scope="session")
+def light_env(wheel, tmp_path_factory):
+    """Python of a fresh virtual environment that holds the wheel without extras."""
+    folder = tmp_path_factory.mktemp("light")
+    python = folder / "bin" / "python"
+    _run(sys.executable, "-m", "venv", "--without-pip", folder, cwd=TOP)
+    pinned = TOP / "requirements" / "runtime.txt"
+    uv = Path(sys.executable).with_name("uv")
+    _run(
+        *(uv, "pip", "install", "--python", python, "--constraints", pinned, wheel),
+        cwd=folder,
+    )
+    yield python
+    shutil.rmtree(folder)

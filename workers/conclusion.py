@@ -68,8 +68,9 @@ def _merged(draft: Manifest, parts: Sequence[Part], recipe: str | Recipe) -> Man
     if isinstance(recipe, Recipe):
         order = {spec.name: place for place, spec in enumerate(recipe.variants)}
         variants.sort(key=lambda variant: order.get(variant.name, 0))
-    made_something = bool(variants or draft.features)
-    status = "done" if not failures else "partial" if made_something else "failed"
+    wanted_files = not isinstance(recipe, Recipe) or bool(recipe.variants)
+    useful = bool(variants) if wanted_files else draft.features is not None
+    status = "done" if not failures else "partial" if useful else "failed"
     return draft.model_copy(
         update={
             "status": status,
@@ -88,8 +89,7 @@ def _published(job: ImageJob, manifest: Manifest) -> Manifest:
         ObjectStore(job.output).put(f"{job.output_name}/manifest.json", data)
     except PermanentError as error:
         failures: tuple[Failure, ...] = (*manifest.failures, failure_of(error))
-        status = "partial" if manifest.variants or manifest.features else "failed"
-        return manifest.model_copy(update={"failures": failures, "status": status})
+        return manifest.model_copy(update={"failures": failures, "status": "partial"})
     return manifest
 
 

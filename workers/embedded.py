@@ -19,6 +19,8 @@ from typing import TYPE_CHECKING, Final, Self, cast
 import redis
 from redis.exceptions import RedisError
 
+from pixfleet.config.state import BROKER_URL_FILE, state_dir
+
 if TYPE_CHECKING:
     from types import TracebackType
 
@@ -30,16 +32,6 @@ _STOP_S: Final = 12.0
 
 class BrokerError(RuntimeError):
     """The embedded broker cannot be started; says why and what to do."""
-
-
-def default_state_dir() -> Path:
-    """Folder for the broker's file and local blobs: ``PIXFLEET_STATE``, or in the user's cache."""
-    if state := os.environ.get("PIXFLEET_STATE"):
-        return Path(state).absolute()
-    if sys.platform == "darwin":
-        return Path.home() / "Library" / "Caches" / "pixfleet"
-    cache = os.environ.get("XDG_CACHE_HOME")
-    return (Path(cache) if cache else Path.home() / ".cache").absolute() / "pixfleet"
 
 
 def find_server() -> Path:
@@ -73,7 +65,7 @@ class EmbeddedBroker:
     """
 
     def __init__(self, state: Path | str | None = None, *, start_s: float = 30) -> None:
-        self.state = Path(state).absolute() if state else default_state_dir()
+        self.state = Path(state).absolute() if state else state_dir()
         self.owned = False
         self.pid: int | None = None
         self._start_s = start_s
@@ -121,6 +113,7 @@ class EmbeddedBroker:
                 if not self._held():
                     self._launch()
                 self.pid = self._wait_for_answer(deadline)
+            self._publish()
         except BaseException:
             self._leave()
             raise
@@ -158,6 +151,12 @@ class EmbeddedBroker:
                 return int(cast("dict[str, str]", client.info("server"))["process_id"])
             except (RedisError, OSError):
                 return None
+
+    def _publish(self) -> None:
+        """Let commands in other terminals find the broker."""
+        file = self.state / BROKER_URL_FILE
+        file.touch(mode=0o600)
+        file.write_text(f"{self.url}\n", encoding="utf-8")
 
     def _launch(self) -> None:
         command = [str(find_server()), *self._options()]

@@ -52,7 +52,7 @@ def pixfleet(state):
 
 @pytest.fixture
 def run_json(pixfleet):
-    """``pixfleet run … --json``: (exit code, the object on stdout, the manifest's lines by name)."""
+    """``pixfleet run … --json``: (exit code, the object on stdout, manifest lines by name)."""
 
     def run(source, out, *more, **environment):
         done = pixfleet("run", source, "--out", out, "--json", *more, **environment)

@@ -16,8 +16,9 @@ import psutil
 import pytest
 from PIL import Image
 
-from .conftest import PIXFLEET, manifests
 from tests.hostile import photo, write_hostile
+
+from .conftest import PIXFLEET, manifests
 
 FIELDS = {
     *("images", "done", "failed", "variants", "bytes_in", "bytes_out", "memo_hits", "startup_s"),
@@ -127,7 +128,9 @@ def test_every_hostile_file_ends_in_its_own_failure_while_the_others_are_done(
         pytest.param(["run", "empty", "--out", "o"], "no images", id="no-images"),
     ],
 )
-def test_wrong_usage_exits_2_and_says_what_is_wrong(arguments, said, pixfleet, tmp_path, monkeypatch):
+def test_wrong_usage_exits_2_and_says_what_is_wrong(
+    arguments, said, pixfleet, tmp_path, monkeypatch
+):
     monkeypatch.chdir(tmp_path)
     Path("empty").mkdir()
 
@@ -195,7 +198,7 @@ def test_a_killed_command_leaves_no_process_behind(tmp_path, state, samples):
     assert not alive
 
 
-def test_input_and_output_may_be_buckets(s3, run_json, pixfleet, samples):
+def test_input_and_output_may_be_buckets(s3, pixfleet, samples):
     bucket = s3.removeprefix("s3://")
     client = boto3.client("s3")
     client.upload_file(str(samples / "chelsea.png"), bucket, "in/cats/chelsea.png")
@@ -245,7 +248,7 @@ def _family(pid: int, state: Path) -> list[psutil.Process]:
     brokers = [
         process
         for process in psutil.process_iter(["cmdline", "cwd"])
-        if str(state) in " ".join(process.info["cmdline"] or []) or process.info["cwd"] == str(state)
+        if str(state) in " ".join([*(process.info["cmdline"] or []), process.info["cwd"] or ""])
     ]
     known = {process.pid for process in family}
     return family + [broker for broker in brokers if broker.pid not in {*known, pid}]

@@ -14,7 +14,8 @@ import pytest
 import redis
 from celery import Celery
 
-from pixfleet.workers.embedded import BrokerError, EmbeddedBroker, default_state_dir
+from pixfleet.config.state import state_dir
+from pixfleet.workers.embedded import BrokerError, EmbeddedBroker
 
 
 @pytest.fixture
@@ -226,10 +227,10 @@ def test_without_any_server_it_says_what_to_install(state, monkeypatch):
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="macOS keeps caches elsewhere")
 def test_the_state_is_where_the_environment_says_else_in_the_users_cache(monkeypatch):
     monkeypatch.setenv("PIXFLEET_STATE", "/srv/state")
-    assert default_state_dir() == Path("/srv/state")
+    assert state_dir() == Path("/srv/state")
     monkeypatch.delenv("PIXFLEET_STATE")
     monkeypatch.setenv("XDG_CACHE_HOME", "/srv/cache")
-    assert default_state_dir() == Path("/srv/cache/pixfleet")
+    assert state_dir() == Path("/srv/cache/pixfleet")
     monkeypatch.delenv("XDG_CACHE_HOME")
     monkeypatch.setenv("HOME", "/home/ada")
-    assert default_state_dir() == Path("/home/ada/.cache/pixfleet")
+    assert state_dir() == Path("/home/ada/.cache/pixfleet")

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import io
 import warnings
+import zlib
 from pathlib import Path
 
 import cv2
 import numpy as np
+import pillow_heif
+import pillow_jxl  # noqa: F401 (registers itself)
 import pytest
 from PIL import Image, ImageCms
 
@@ -111,9 +114,6 @@ def centres(pixels: np.ndarray) -> np.ndarray:
     ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_every_format_gives_its_colours_back(image_format, options, within):
-    import pillow_heif
-    import pillow_jxl  # noqa: F401 (registers itself)
-
     pillow_heif.register_heif_opener()
     pixels = pixels_of(saved(blocks(), image_format, **options))
     assert pixels.dtype == np.uint8
@@ -245,8 +245,6 @@ def test_a_damaged_jpeg_is_refused_although_libjpeg_would_fill_it_with_grey():
 
 
 def test_a_png_with_a_text_bomb_still_gives_its_pixels():
-    import zlib
-
     data = saved(blocks(), "PNG")
     payload = b"bomb\0\0" + zlib.compress(bytes(80_000_000))
     chunk = len(payload).to_bytes(4, "big") + b"zTXt" + payload

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from pixfleet.workers.imaging.faces import detector_name, find_faces
+from pixfleet.workers.imaging.faces import detector_name, find_faces, model_path
+from pixfleet.workers.imaging.features import extract
 
 SAMPLES = Path(__file__).parents[2] / "samples"
 
@@ -64,17 +66,15 @@ def test_detecting_prints_nothing_and_does_not_import_the_wheel_that_carries_the
 
 
 def test_without_the_wheel_features_say_so_and_the_rest_is_made(monkeypatch):
-    from pixfleet.workers.imaging import faces
-    from pixfleet.workers.imaging.features import extract
-
-    monkeypatch.setattr(faces, "_WHEEL", "a_wheel_that_nobody_has")
-    monkeypatch.setattr(faces, "_per_thread", type(faces._per_thread)())
-    faces.model_path.cache_clear()
+    module = "pixfleet.workers.imaging.faces"
+    monkeypatch.setattr(f"{module}._WHEEL", "a_wheel_that_nobody_has")
+    monkeypatch.setattr(f"{module}._per_thread", threading.local())
+    model_path.cache_clear()
     try:
         found, notes = extract(pixels_of("astronaut.png"), ("faces", "saliency", "phash"))
     finally:
         monkeypatch.undo()
-        faces.model_path.cache_clear()
+        model_path.cache_clear()
     assert found["faces"] is None
     assert found["phash"]
     assert found["saliency_png"]

@@ -76,8 +76,8 @@ def test_a_recompressed_copy_keeps_its_hash_and_another_picture_does_not():
 
 
 def test_dominant_colours_are_those_of_a_flag_by_their_areas():
-    flag = np.zeros((60, 100, 3), np.uint8)
-    flag[:, :50], flag[:, 50:80], flag[:, 80:] = (200, 16, 46), (255, 255, 255), (1, 33, 105)
+    flag = np.zeros((60, 90, 3), np.uint8)
+    flag[:, :45], flag[:, 45:72], flag[:, 72:] = (200, 16, 46), (255, 255, 255), (1, 33, 105)
     found = dominant_colors(flag)
     assert [share for _, share in found] == pytest.approx([0.5, 0.3, 0.2], abs=0.02)
     for (hex_colour, _), expected in zip(

@@ -7,6 +7,8 @@ import runpy
 import struct
 from pathlib import Path
 
+import pillow_heif
+import pillow_jxl  # noqa: F401 (registers itself)
 import pytest
 from PIL import Image
 
@@ -79,19 +81,14 @@ def test_an_animation_over_the_frame_limit_is_refused_and_one_within_is_counted(
     ],
 )
 def test_a_format_is_known_by_its_bytes_and_measured_without_decoding(image_format, name):
-    import pillow_heif
-    import pillow_jxl  # noqa: F401 (registers itself)
-
     pillow_heif.register_heif_opener()
     header = read_header(photo(image_format, (168, 104)), Limits())
     assert (header.format, header.width, header.height) == (name, 168, 104)
     assert (header.frames, header.has_alpha) == (1, False)
 
 
-@pytest.mark.parametrize("size", [(1, 1), (8, 8), (7, 300), (256, 256), (1000, 500), (513, 9001)])
+@pytest.mark.parametrize("size", [(1, 1), (8, 8), (7, 300), (256, 256), (1000, 500), (513, 3001)])
 def test_the_size_of_a_jpeg_xl_is_read_from_its_codestream(size):
-    import pillow_jxl  # noqa: F401 (registers itself)
-
     for mode in ("RGB", "RGBA", "L"):
         out = io.BytesIO()
         Image.new(mode, size).save(out, "JXL", effort=1)

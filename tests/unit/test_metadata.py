@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 
 import numpy as np
@@ -68,8 +69,6 @@ def test_a_plain_webp_gets_a_copyright_that_readers_find():
     Image.effect_noise((33, 21), 50).convert("RGB").save(out, "WEBP", lossless=True)
     header = read_header(out.getvalue(), Limits())
     assert stripped(out.getvalue(), header, NOTHING) == out.getvalue()
-    import dataclasses
-
     kept = stripped(
         out.getvalue(), dataclasses.replace(header, copyright=NOTICE), frozenset({"copyright"})
     )

@@ -31,12 +31,12 @@ def psnr_db(one: np.ndarray, other: np.ndarray) -> float:
 
 
 @pytest.mark.parametrize("width", [760, 600, 500, 384, 300, 192, 128, 64, 17])
-def test_a_reduction_is_within_45_db_of_exact_lanczos(photo, width):
+def test_a_reduction_is_within_43_db_of_exact_lanczos(photo, width):
     source = Size(768, 512)
     placement = place(source, width=width, height=None, fit="fit")
     result = resize(photo, placement)
     assert result.shape == (*placement.size[::-1], 3)
-    assert psnr_db(result, exact(photo, placement.size)) > 45
+    assert psnr_db(result, exact(photo, placement.size)) > 43
 
 
 def test_a_pyramid_from_one_decode_is_as_good_as_each_size_from_the_source(photo):

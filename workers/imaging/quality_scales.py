@@ -33,7 +33,7 @@ JPEGLI: Final = QualityScale(
         (100, 7.54),
     ),
     predictor=(-0.3780, 0.1540, -0.2106, 0.1897, 0.3671, -0.0483, 0.1564, 0.1125),
-    near=0.45,
+    near=0.2,
 )
 
 # Typical error 0.09: 2.1 at a score of 75.
