@@ -65,7 +65,13 @@ def _found(named: str, without: str | None) -> Iterator[Source]:
         return
     path = Path(named).expanduser()
     if path.is_dir():
-        yield from _in_folder(path.resolve(), Path(without).resolve() if without else None)
+        output = Path(without).resolve() if without and "://" not in without else None
+        if path.resolve() == output:
+            # A picture's variants lie in a folder of the picture's own name.
+            raise SourceNotFoundError(
+                f"{named}: the output may not be the input folder itself; name one beside or in it"
+            )
+        yield from _in_folder(path.resolve(), output)
         return
     # A file's name may hold a glob's characters, so the file itself comes first.
     if os.path.lexists(path):

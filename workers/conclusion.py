@@ -89,7 +89,8 @@ def _published(job: ImageJob, manifest: Manifest) -> Manifest:
         ObjectStore(job.output).put(f"{job.output_name}/manifest.json", data)
     except PermanentError as error:
         failures: tuple[Failure, ...] = (*manifest.failures, failure_of(error))
-        return manifest.model_copy(update={"failures": failures, "status": "partial"})
+        status = "partial" if manifest.status == "done" else manifest.status
+        return manifest.model_copy(update={"failures": failures, "status": status})
     return manifest
 
 

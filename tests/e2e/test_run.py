@@ -126,6 +126,7 @@ def test_every_hostile_file_ends_in_its_own_failure_while_the_others_are_done(
         pytest.param(["run", ".", "--out", "o", "--recipe", "wbe"], "'wbe'", id="no-recipe"),
         pytest.param(["run", "."], "--out", id="no-output"),
         pytest.param(["run", "empty", "--out", "o"], "no images", id="no-images"),
+        pytest.param(["run", "empty", "--out", "empty"], "input folder itself", id="in-is-out"),
     ],
 )
 def test_wrong_usage_exits_2_and_says_what_is_wrong(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from . import png
 from .codecs import ALPHA_FORMATS, check_sides, lossy_codecs
-from .search import BELOW, Outcome, Probe, predicted_quality, search
+from .search import BELOW, Outcome, Probe, predicted_quality, search, surprise_of
 from .webp import lossless_webp
 
 if TYPE_CHECKING:
@@ -141,11 +141,15 @@ def _searched(original: Original, codec: Codec, trial: Trial, *, flat: bool, las
         probe,
         codec.scale,
         trial.target,
-        start=predicted_quality(codec.scale, original.texture, trial.target + margin),
+        start=predicted_quality(
+            codec.scale, original.texture, trial.target + margin, original.surprise
+        ),
         max_probes=trial.max_probes,
         give_up_when_capped=not last,
         hopeless=hopeless,
     )
+    if outcome.reached:
+        original.surprise = surprise_of(outcome.best, codec.scale, original.texture)
     if outcome.abandoned:
         raise Abandoned(round(_expected_bytes(outcome.best, trial.target)))
     return outcome

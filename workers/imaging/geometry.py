@@ -103,7 +103,8 @@ def place(
 def largest_window(source: Size, box: Size) -> tuple[float, float]:
     """Width and height, source px, of the largest window with the box's aspect ratio."""
     scale = min(source.width / box.width, source.height / box.height)
-    return box.width * scale, box.height * scale
+    # The product may come out a rounding error larger than the side it was divided from.
+    return min(box.width * scale, source.width), min(box.height * scale, source.height)
 
 
 def _ratios(source: Size, width: int | None, height: int | None) -> list[float]:

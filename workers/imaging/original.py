@@ -24,6 +24,10 @@ class Original:
         pixels: (H, W, 3) sRGB or (H, W, 4) straight-alpha uint8; full opacity everywhere counts as
             no alpha.
         background: sRGB under the alpha for formats without one.
+
+    Attributes:
+        surprise: what the last search learned of the image, for the start of the next
+            (``search.surprise_of``).
     """
 
     def __init__(self, pixels: Pixels, background: tuple[int, int, int]) -> None:
@@ -31,6 +35,7 @@ class Original:
         self.pixels: Pixels = np.ascontiguousarray(pixels[..., :3] if opaque else pixels)
         self.height, self.width = pixels.shape[:2]
         self.alpha = self.pixels.shape[2] == 4
+        self.surprise = 0.0
         self._background = background
 
     @cached_property

@@ -20,6 +20,7 @@ BELOW: Final = 0.5
 _CAUTIOUS_AIM: Final = 1.5
 _LEAST_DISTORTION: Final = 0.5
 _MOST_PREDICTED: Final = 0.4
+_SHARED_SURPRISE: Final = 0.75
 _LEAST_SAVING: Final = 0.02
 _CAPPED_GAIN: Final = 0.35
 
@@ -52,11 +53,27 @@ class Outcome:
     abandoned: bool = False
 
 
-def predicted_quality(scale: QualityScale, texture: Texture, target: float) -> float:
-    """Where to begin: the quality at which an image of this texture should score ``target``."""
-    excess = float(np.dot(scale.predictor, texture))
-    excess = min(_MOST_PREDICTED, max(-_MOST_PREDICTED, excess))
+def predicted_quality(
+    scale: QualityScale, texture: Texture, target: float, surprise: float = 0.0
+) -> float:
+    """Where to begin: the quality at which an image of this texture should score ``target``.
+
+    ``surprise`` is what another encoder's search found (see ``surprise_of``): an image that one
+    encoder distorts more than its texture foretells is distorted more by the others too.
+    """
+    excess = _predicted_excess(scale, texture) + _SHARED_SURPRISE * surprise
     return _on_scale(scale, _quality(scale, _log_distortion(_aim(scale, target)) - excess))
+
+
+def surprise_of(probe: Probe, scale: QualityScale, texture: Texture) -> float:
+    """How much more an image is distorted than its texture foretold; a difference of logarithms."""
+    excess = _log_distortion(probe.score) - _typical(scale, probe.quality)
+    return excess - _predicted_excess(scale, texture)
+
+
+def _predicted_excess(scale: QualityScale, texture: Texture) -> float:
+    excess = float(np.dot(scale.predictor, texture))
+    return min(_MOST_PREDICTED, max(-_MOST_PREDICTED, excess))
 
 
 def search(
