@@ -14,7 +14,6 @@ import importlib.util
 import io
 import multiprocessing
 import os
-import resource
 import statistics
 import sys
 import time
@@ -110,24 +109,22 @@ def methods() -> dict[str, Method]:
     return found
 
 
-def sizes(source: tuple[int, int]) -> list[tuple[int, int]]:
-    width, height = source
+def sizes(source: tuple[Any, Any]) -> list[tuple[int, int]]:
+    width, height = map(int, source)
     return [(wide, max(1, round(height * wide / width))) for wide in WIDTHS if wide <= width]
 
 
 def peak_mb(method: Method, data: bytes) -> float:
-    """Peak memory of one call in a fresh process, less what the process has before it."""
+    """Peak memory of a fresh process that makes one call, libraries included."""
     with multiprocessing.get_context("spawn").Pool(1) as pool:
-        return pool.apply(_grown_mb, (method, data))
+        return pool.apply(_own_peak_mb, (method, data))
 
 
-def _grown_mb(method: Method, data: bytes) -> float:
-    cv2.setNumThreads(1)
-    method(simplejpeg.encode_jpeg(np.zeros((2100, 2100, 3), np.uint8)))
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+def _own_peak_mb(method: Method, data: bytes) -> float:
+    # Not getrusage: its peak is inherited from the parent.
     method(data)
-    after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return max(before, after) / 1024
+    status = Path("/proc/self/status").read_text(encoding="ascii")
+    return int(status.partition("VmHWM:")[2].split()[0]) / 1024
 
 
 def bench(path: Path, rounds: int) -> None:
@@ -146,6 +143,7 @@ def bench(path: Path, rounds: int) -> None:
                 scores[name] = [
                     reference.score(np.ascontiguousarray(pixels[..., :3]))
                     for reference, pixels in zip(references, made, strict=True)
+                    if pixels.shape[:2] == (reference.height, reference.width)
                 ]
     own = statistics.median(spent["pixfleet"])
     print("| method | CPU ms, median | least | x pixfleet | process peak MB |", end="")

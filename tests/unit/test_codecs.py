@@ -66,6 +66,14 @@ def test_a_higher_quality_scores_more_and_costs_more(codec):
     assert reference.score(codec.decode(low)) + 3 < reference.score(codec.decode(high))
 
 
+def test_no_two_qualities_of_avif_are_the_same_bytes():
+    codec = lossy_codecs("avif", avif_speed=9)[0]
+    qualities = codec.scale.qualities[20:36]
+    pixels = scene(64, 64)
+    coded = {codec.encode(pixels, quality, Metadata()) for quality in qualities}
+    assert len(coded) == len(qualities)
+
+
 @CODECS
 def test_our_decode_is_what_pillow_shows(codec):
     data = codec.encode(scene(60, 70), 70, Metadata())

@@ -9,7 +9,7 @@ from pixfleet.workers.imaging.search import Probe, predicted_quality, search
 from pixfleet.workers.imaging.texture import Texture
 
 TYPICAL = ((10, 60.0), (50, 40.0), (75, 28.0), (90, 18.0), (100, 8.0))
-SCALE = QualityScale(10, 100, 1, TYPICAL, predictor=(0.0, 0.1, 0, 0, 0, 0, 0, 0))
+SCALE = QualityScale(tuple(range(10, 101)), TYPICAL, predictor=(0.0, 0.1, 0, 0, 0, 0, 0, 0))
 TARGETS = (55.0, 62.5, 75.0, 85.0, 90.0)
 
 

@@ -50,16 +50,14 @@ class QualityScale:
     """The quality numbers of one encoder, and what they mean on an average photograph.
 
     Attributes:
-        lowest, highest, step: the qualities worth asking for.
+        qualities: those worth asking for, ascending, each with bytes of its own.
         typical: (quality, 100 - SSIMULACRA2) points of the median image, quality ascending.
         predictor: weights of ``texture.Texture`` (see there) giving the logarithm of how much
             more than the median image this one is distorted.
         near: how far above its target a score ends the search; less where a probe is cheap.
     """
 
-    lowest: float
-    highest: float
-    step: float
+    qualities: tuple[float, ...]
     typical: tuple[tuple[float, float], ...]
     predictor: tuple[float, ...]
     near: float = 1.0

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import cv2
 import numpy as np
 from PIL import Image
 
-from . import lanczos
+from .lanczos import Reducer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -42,20 +42,8 @@ def resize(
     (`decode.Raster.scale`). Padding takes the opaque ``background``. ``linear_light`` filters
     light instead of sRGB's encoded values: finer for stars and text, four times the CPU.
     """
-    high, wide = pixels.shape[:2]
-    size = (placement.size.width, placement.size.height)
-    box = _box(placement, scale, wide, high)
-    whole = box == (0.0, 0.0, wide, high)
-    if whole and size == (wide, high):
-        scaled = pixels
-    elif linear_light:
-        scaled = _resize_linear(pixels, size, box)
-    elif whole and pixels.shape[2] == 3 and size[0] <= wide and size[1] <= high:
-        scaled = lanczos.reduce(pixels, size)
-    else:
-        image = Image.fromarray(pixels)
-        scaled = np.asarray(image.resize(size, Image.Resampling.LANCZOS, box, reducing_gap=3.0))
-    return _on_canvas(scaled, placement, background)
+    made = _Made(scale, pixels, Reducer(pixels))
+    return _resize(made, placement, background, linear_light=linear_light)
 
 
 def pyramid(
@@ -73,23 +61,45 @@ def pyramid(
     what the metric sees, and the small sizes become nearly free.
     """
     order = sorted(range(len(placements)), key=lambda index: -placements[index].scale)
-    made = [(scale, pixels)]
+    made = [_Made(scale, pixels, Reducer(pixels))]
     for index in order:
         placement = placements[index]
-        near, source = _nearest(made, placement.scale)
-        result = resize(
-            source, placement, scale=near, background=background, linear_light=linear_light
-        )
+        enough = [one for one in made[1:] if one.scale >= placement.scale * CASCADE_FROM]
+        source = min(enough, key=lambda one: one.scale, default=made[0])
+        result = _resize(source, placement, background, linear_light=linear_light)
         yield index, result
         if placement.crop is None and placement.canvas == placement.size:
-            made.append((placement.scale, result))
+            made.append(_Made(placement.scale, result, Reducer(result)))
 
 
-def _nearest(
-    made: Sequence[tuple[float, NDArray[np.uint8]]], scale: float
-) -> tuple[float, NDArray[np.uint8]]:
-    enough = [pair for pair in made[1:] if pair[0] >= scale * CASCADE_FROM]
-    return min(enough, key=lambda pair: pair[0], default=made[0])
+class _Made(NamedTuple):
+    scale: float
+    pixels: NDArray[np.uint8]
+    reducer: Reducer
+
+
+def _resize(
+    source: _Made,
+    placement: Placement,
+    background: tuple[int, int, int],
+    *,
+    linear_light: bool,
+) -> NDArray[np.uint8]:
+    pixels = source.pixels
+    high, wide = pixels.shape[:2]
+    size = (placement.size.width, placement.size.height)
+    box = _box(placement, source.scale, wide, high)
+    whole = box == (0.0, 0.0, wide, high)
+    if whole and size == (wide, high):
+        scaled = pixels
+    elif linear_light:
+        scaled = _resize_linear(pixels, size, box)
+    elif whole and pixels.shape[2] == 3 and size[0] <= wide and size[1] <= high:
+        scaled = source.reducer.to(size)
+    else:
+        image = Image.fromarray(pixels)
+        scaled = np.asarray(image.resize(size, Image.Resampling.LANCZOS, box, reducing_gap=3.0))
+    return _on_canvas(scaled, placement, background)
 
 
 def _box(

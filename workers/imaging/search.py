@@ -23,6 +23,7 @@ _MOST_PREDICTED: Final = 0.4
 _SHARED_SURPRISE: Final = 0.75
 _LEAST_SAVING: Final = 0.02
 _CAPPED_GAIN: Final = 0.35
+_TELLING_GAIN: Final = 0.08
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +63,8 @@ def predicted_quality(
     encoder distorts more than its texture foretells is distorted more by the others too.
     """
     excess = _predicted_excess(scale, texture) + _SHARED_SURPRISE * surprise
-    return _on_scale(scale, _quality(scale, _log_distortion(_aim(scale, target)) - excess))
+    wanted = _quality(scale, _log_distortion(_aim(scale, target)) - excess)
+    return _nearest(scale.qualities, wanted)
 
 
 def surprise_of(probe: Probe, scale: QualityScale, texture: Texture) -> float:
@@ -127,7 +129,7 @@ def _outcome(
         best = min(passing, key=lambda probe: len(probe.data))
     else:
         best = max(probes, key=lambda probe: probe.score)
-    topped = any(probe.quality >= scale.highest for probe in probes)
+    topped = any(probe.quality >= scale.qualities[-1] for probe in probes)
     return Outcome(best, bool(passing), len(probes), topped, abandoned)
 
 
@@ -141,13 +143,15 @@ def _next(
         return None  # not monotonic here: what passes is as good as it gets
     if low is None and len(probes) > 1 and _saving(probes) < _LEAST_SAVING:
         return None
-    floor = scale.lowest if low is None else low.quality + scale.step
-    ceiling = scale.highest if high is None else high.quality - scale.step
-    if floor > ceiling:
+    between = [
+        quality
+        for quality in scale.qualities
+        if (low is None or quality > low.quality) and (high is None or quality < high.quality)
+    ]
+    if not between:
         return None
     aim = target + _CAUTIOUS_AIM if last and high is None else _aim(scale, target)
-    wanted = _on_scale(scale, _quality(scale, _wanted_typical(probes, scale, aim)))
-    return min(ceiling, max(floor, wanted))
+    return _nearest(between, _quality(scale, _wanted_typical(probes, scale, aim)))
 
 
 def _capped(probes: Sequence[Probe], scale: QualityScale, target: float) -> bool:
@@ -157,7 +161,7 @@ def _capped(probes: Sequence[Probe], scale: QualityScale, target: float) -> bool
     one, other = sorted(probes, key=lambda probe: probe.quality)[-2:]
     hoped = _typical(scale, one.quality) - _typical(scale, other.quality)
     gained = _log_distortion(one.score) - _log_distortion(other.score)
-    return gained < _CAPPED_GAIN * hoped
+    return hoped > _TELLING_GAIN and gained < _CAPPED_GAIN * hoped
 
 
 def _aim(scale: QualityScale, target: float) -> float:
@@ -197,6 +201,5 @@ def _quality(scale: QualityScale, log_distortion: float) -> float:
     return float(np.interp(-log_distortion, -np.log(distortions), qualities))
 
 
-def _on_scale(scale: QualityScale, quality: float) -> float:
-    rounded = round(quality / scale.step) * scale.step
-    return min(scale.highest, max(scale.lowest, rounded))
+def _nearest(qualities: Sequence[float], quality: float) -> float:
+    return min(qualities, key=lambda one: abs(one - quality))
