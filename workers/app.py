@@ -16,6 +16,8 @@ from pixfleet.config.broker import celery_options
 from pixfleet.config.settings import Settings
 from pixfleet.producer.ledger import LedgerUnavailableError, answering, connect
 
+from .fleet.ending import SwiftEnding
+
 # Celery acknowledges late on purpose; it reminds us at every start that it may do so.
 warnings.filterwarnings("ignore", message=".*worker_cancel_long_running_tasks.*")
 settings = Settings.load()
@@ -30,6 +32,7 @@ app.conf.update(
         "pixfleet.workers.tasks.summarize",
     ],
 )
+app.steps["worker"].add(SwiftEnding)
 
 
 def _log_to_stderr() -> None:

@@ -1,7 +1,7 @@
 """ThumbHash: an image in some 25 bytes, to show while the real one loads.
 
 After Evan Wallace's reference (github.com/evanw/thumbhash, ``rgbaToThumbHash``), vectorised: the
-Python port takes half a second an image and fails on alpha.
+Python port takes 50 ms an image and raises on alpha.
 """
 
 from __future__ import annotations

@@ -1,0 +1,55 @@
+"""A worker that nobody keeps busy ends at once, not after Celery's and billiard's fixed sleeps."""
+
+from __future__ import annotations
+
+import os
+import signal
+from typing import TYPE_CHECKING, Any, Final
+
+from celery import bootsteps
+from celery.worker import state
+
+if TYPE_CHECKING:
+    from celery.worker import WorkController
+
+_BUFFER: Final = 512
+
+
+class SwiftEnding(bootsteps.StartStopStep):
+    """Started after the pool and before the consumer, so stopped between the two.
+
+    Left alone, a warm shutdown sleeps up to 1 s in the event loop until it looks at the signal,
+    1 s in every child that says goodbye, and 0.5 s in a thread for timers: 2.5 s to stop a worker
+    that does nothing.
+    """
+
+    requires = ("celery.worker.components:Pool",)
+
+    def __init__(self, worker: WorkController, **_: Any) -> None:
+        super().__init__(worker)
+        self._pipe: tuple[int, int] | None = None
+
+    def start(self, worker: Any) -> None:
+        """Let a signal wake the event loop."""
+        if worker.hub is None:  # a pool or transport without one looks at signals by itself
+            return
+        reader, writer = os.pipe()
+        for end in (reader, writer):
+            os.set_blocking(end, False)
+        self._pipe = reader, writer
+        worker.hub.add_reader(reader, lambda: os.read(reader, _BUFFER))
+        signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
+
+    def stop(self, worker: Any) -> None:
+        import sys; print("DBG", worker.hub and worker.hub._ready, state.active_requests, state.reserved_requests, file=sys.stderr, flush=True)
+        """The consumer is closed: with no task running and no answer unread, children may go."""
+        if self._pipe:
+            signal.set_wakeup_fd(-1)
+            worker.hub.remove(self._pipe[0])
+            for end in self._pipe:
+                os.close(end)
+            self._pipe = None
+        # Acknowledgements wait in the hub; the pool's own stop sends them.
+        acknowledged = worker.hub is not None and not worker.hub._ready  # noqa: SLF001
+        if acknowledged and not state.active_requests and not state.reserved_requests:
+            worker.pool.terminate()
