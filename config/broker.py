@@ -36,6 +36,7 @@ def celery_options(settings: Settings) -> dict[str, Any]:
         "task_acks_on_failure_or_timeout": True,
         "task_soft_time_limit": worker.soft_time_limit_s,
         "task_time_limit": worker.hard_time_limit_s,
+        "worker_concurrency": worker.children,
         "worker_prefetch_multiplier": 1,
         "worker_max_tasks_per_child": worker.max_tasks_per_child,
         "worker_max_memory_per_child": worker.max_memory_per_child_kb,

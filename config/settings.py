@@ -7,6 +7,7 @@ from here.
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Self
 
@@ -48,6 +49,12 @@ class WorkerSettings(BaseSettings):
 
     model_config = _group("WORKER_")
 
+    concurrency: int = Field(
+        default=0,
+        ge=0,
+        validation_alias="PIXFLEET_CONCURRENCY",
+        description="children of a worker; 0: one a core that it may use",
+    )
     soft_time_limit_s: int = Field(default=240, ge=1, description="seconds; the job then fails")
     hard_time_limit_s: int = Field(default=300, ge=1, description="seconds; the child is killed")
     max_tasks_per_child: int = Field(default=500, ge=1, description="tasks before a fresh child")
@@ -55,7 +62,7 @@ class WorkerSettings(BaseSettings):
         default=1_500_000, ge=100_000, description="KiB resident before a fresh child"
     )
     soft_shutdown_s: float = Field(
-        default=10, ge=0, description="seconds running tasks may finish in after SIGTERM"
+        default=10, ge=0, description="seconds to finish in after SIGTERM; the rest is given back"
     )
     lease_s: float = Field(
         default=60, gt=0, description="seconds a claim lasts unless its heartbeat renews it"
@@ -69,6 +76,12 @@ class WorkerSettings(BaseSettings):
     retry_backoff_s: float = Field(
         default=1, gt=0, description="seconds before the first retry; doubles, with jitter"
     )
+
+    @property
+    def children(self) -> int:
+        """``concurrency``, or a child per core that this process may use."""
+        affinity = getattr(os, "sched_getaffinity", None)
+        return self.concurrency or (len(affinity(0)) if affinity else os.cpu_count() or 1)
 
 
 class LimitSettings(BaseSettings):

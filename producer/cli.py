@@ -6,14 +6,13 @@ Data on stdout (``--json``), messages on stderr. Exit 0 done, 1 some images fail
 
 from __future__ import annotations
 
-import json
 import sys
 import time
 import uuid
 from dataclasses import asdict
 from importlib.metadata import entry_points, version
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, NoReturn
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 from rich.console import Console
@@ -23,15 +22,27 @@ from pixfleet.config.contract import ImageJob
 from pixfleet.config.recipes import (
     RecipeInvalidError,
     RecipeNotFoundError,
-    builtin_names,
     load_recipe,
 )
 from pixfleet.config.settings import SettingsError
 from pixfleet.config.state import running_broker
 
+from .cli_recipes import recipes_app
 from .client import Producer
 from .ledger import LedgerUnavailableError, ResultTimeoutError, UnknownJobError
 from .sources import SourceNotFoundError, find_sources
+from .terminal import (
+    FAILED,
+    USAGE,
+    BrokerOption,
+    JsonOption,
+    OutOption,
+    RecipeOption,
+    TenantOption,
+    messages,
+    print_error,
+    print_json,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -41,41 +52,17 @@ if TYPE_CHECKING:
     from .ledger import BatchStatus
 
 Queue = Literal["interactive", "bulk"]
-FAILED: Final = 1
-USAGE: Final = 2
-
-messages = Console(stderr=True, highlight=False)
 app = typer.Typer(
-    help="Image jobs, from a queue to the smallest files that still look right, and their price.",
     no_args_is_help=True,
+    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-
-BrokerOption = Annotated[
-    str | None,
-    typer.Option(
-        help="URL of the queue; default: PIXFLEET_BROKER, else the running embedded broker"
-    ),
-]
-RecipeOption = Annotated[str, typer.Option(help="a recipe's name, or a TOML file")]
-JsonOption = Annotated[bool, typer.Option("--json", help="one JSON document on stdout")]
-
-
-def fail(message: str, code: int = USAGE) -> NoReturn:
-    """Say what is wrong on stderr and leave with ``code``."""
-    messages.print(f"[bold red]error:[/] {message}", markup=True, soft_wrap=True)
-    raise typer.Exit(code)
 
 
 def producer(broker: str | None) -> Producer:
     """A producer on the broker that was named, that is configured, or that runs here."""
     return Producer(broker or running_broker())
-
-
-def print_json(document: Any) -> None:
-    """One JSON document on stdout."""
-    sys.stdout.write(json.dumps(document, indent=1, default=str) + "\n")
 
 
 def jobs_of(
@@ -96,17 +83,25 @@ def jobs_of(
             )
 
 
+app.add_typer(recipes_app, name="recipes")
+
+
 @app.command()
 def submit(
-    sources: Annotated[list[str], typer.Argument(help="files, folders, globs, s3:// prefixes")],
-    out: Annotated[str, typer.Option(help="folder or s3:// prefix for the results")],
+    sources: Annotated[
+        list[str],
+        typer.Argument(metavar="IN", help="files, folders, globs, s3://bucket/prefix"),
+    ],
+    out: OutOption,
     recipe: RecipeOption = "web",
-    tenant: Annotated[str, typer.Option(help="who pays")] = "default",
-    queue: Annotated[Queue, typer.Option(help="does somebody wait for it")] = "bulk",
+    tenant: TenantOption = "default",
+    queue: Annotated[
+        Queue, typer.Option(help="interactive: somebody waits, so it goes first and fans out")
+    ] = "bulk",
     broker: BrokerOption = None,
     json_: JsonOption = False,
 ) -> None:
-    """Queue images as one batch, and print its id."""
+    """Queue images for a running fleet, and print the batch's id."""
     target = out if "://" in out else str(Path(out).expanduser().absolute())
     client = producer(broker)
     batch = f"b-{uuid.uuid4().hex[:12]}"
@@ -120,6 +115,8 @@ def submit(
     else:
         sys.stdout.write(f"{batch}\n")
         messages.print(f"{count} jobs queued; follow them with: pixfleet wait {batch}")
+    if not client.ledger.workers():
+        messages.print("no worker is running yet: `pixfleet up` starts one")
 
 
 @app.command()
@@ -128,7 +125,7 @@ def status(
     broker: BrokerOption = None,
     json_: JsonOption = False,
 ) -> None:
-    """Where a job or a batch stands."""
+    """Show where a job or a batch stands."""
     client = producer(broker)
     batch = client.batch(id_)
     if batch.submitted:
@@ -153,11 +150,16 @@ def status(
 @app.command()
 def wait(
     id_: Annotated[str, typer.Argument(metavar="ID", help="a job's or a batch's id")],
-    timeout_s: Annotated[float, typer.Option(help="seconds to wait at most")] = 3600,
+    timeout_s: Annotated[
+        float, typer.Option(metavar="SECONDS", min=0, help="how long to wait at most")
+    ] = 3600,
     broker: BrokerOption = None,
     json_: JsonOption = False,
 ) -> None:
-    """Wait until a job or batch has ended; exit 1 when something failed."""
+    """Wait for the end of a job or a batch.
+
+    Exit code 0: all done, 1: something failed, or the time was up.
+    """
     client = producer(broker)
     batch = client.batch(id_)
     if not batch.submitted:
@@ -169,57 +171,18 @@ def wait(
             _print_failures(manifest)
         raise typer.Exit(0 if manifest.status == "done" else FAILED)
     deadline = time.monotonic() + timeout_s
-    while not batch.summarized:
-        if time.monotonic() > deadline:
-            raise ResultTimeoutError(
-                f"batch {id_}: {batch.ended} of {batch.submitted} jobs ended in {timeout_s:g} s"
-            )
-        time.sleep(0.2)
-        batch = client.batch(id_)
+    with messages.status("waiting") as shown:  # on a terminal only
+        while not batch.summarized:
+            if time.monotonic() > deadline:
+                raise ResultTimeoutError(
+                    f"batch {id_}: {batch.ended} of {batch.submitted} jobs ended in "
+                    f"{timeout_s:g} s; is a worker running? `pixfleet doctor` tells"
+                )
+            shown.update(f"{batch.ended} of {batch.submitted} jobs ended, {batch.failed} failed")
+            time.sleep(0.2)
+            batch = client.batch(id_)
     _print_batch(batch, json_=json_)
     raise typer.Exit(FAILED if batch.failed else 0)
-
-
-recipes_app = typer.Typer(help="The recipes: list them, or show one.", no_args_is_help=True)
-app.add_typer(recipes_app, name="recipes")
-
-
-@recipes_app.command("list")
-def list_recipes(json_: JsonOption = False) -> None:
-    """The built-in recipes."""
-    recipes = [load_recipe(name) for name in builtin_names()]
-    if json_:
-        print_json([recipe.model_dump(mode="json") for recipe in recipes])
-        return
-    table = Table("recipe", "quality", "variants", "what it is for", box=None)
-    for recipe in recipes:
-        names = ", ".join(spec.name for spec in recipe.variants)
-        table.add_row(recipe.name, f"{recipe.quality:g}", names, recipe.description)
-    Console().print(table)
-
-
-@recipes_app.command("show")
-def show_recipe(
-    name: Annotated[str, typer.Argument(help="a recipe's name, or a TOML file")],
-    json_: JsonOption = False,
-) -> None:
-    """All that a recipe says, defaults included."""
-    recipe = load_recipe(name)
-    if json_:
-        print_json(recipe.model_dump(mode="json"))
-        return
-    table = Table(show_header=False, box=None)
-    for field, value in recipe.model_dump(mode="json", exclude={"variants"}).items():
-        shown = ", ".join(value) if isinstance(value, list) else str(value)
-        table.add_row(field, shown or "–")
-    console = Console()
-    console.print(table)
-    variants = Table("variant", "fit", "box, px", "formats", "pick", "quality", box=None)
-    for spec in recipe.variants:
-        box = f"{spec.width or '–'} x {spec.height or '–'}"
-        quality = f"{spec.quality or recipe.quality:g}"
-        variants.add_row(spec.name, spec.fit, box, ", ".join(spec.formats), spec.pick, quality)
-    console.print(variants)
 
 
 def _print_batch(batch: BatchStatus, *, json_: bool) -> None:
@@ -236,7 +199,7 @@ def _print_batch(batch: BatchStatus, *, json_: bool) -> None:
 def _print_failures(manifest: Manifest) -> None:
     for failure in manifest.failures:
         where = f" ({failure.variant})" if failure.variant else ""
-        messages.print(f"{failure.code}{where}: {failure.message}; {failure.hint}", markup=False)
+        messages.print(f"{failure.code}{where}: {failure.message}; {failure.hint}")
 
 
 def _utc(seconds: float) -> str:
@@ -258,11 +221,14 @@ def root(
             "--version",
             callback=_version,
             is_eager=True,
-            help="print it and leave",
+            help="Print the version and leave.",
         ),
     ] = False,
 ) -> None:
-    """Image jobs, from a queue to the smallest files that still look right, and their price."""
+    """Turn images into the smallest files that still look right, and say what it costs.
+
+    To begin: `pixfleet run samples --out out`. It starts all it needs, and stops it again.
+    """
 
 
 def main() -> None:
@@ -284,7 +250,7 @@ def main() -> None:
         ResultTimeoutError,
         UnknownJobError,
     ) as error:
-        messages.print(f"[bold red]error:[/] {error}", markup=True, soft_wrap=True)
+        print_error(str(error))
         sys.exit(FAILED if isinstance(error, ResultTimeoutError) else USAGE)
 
 

@@ -21,6 +21,7 @@ from redis.retry import Retry
 
 from pixfleet.config import keys
 from pixfleet.config.contract import JobState, Manifest
+from pixfleet.config.settings import SettingsError
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Iterator
@@ -102,15 +103,25 @@ class Registration:
 
 
 def connect(url: str) -> redis.Redis:
-    """A client that retries a broken connection three times, with jitter."""
+    """A client that retries a broken connection three times, with jitter.
+
+    Raises:
+        SettingsError: the URL is not one of a Redis.
+    """
     backoff = ExponentialWithJitterBackoff(base=0.05, cap=1.0)
-    return redis.Redis.from_url(  # pyright: ignore[reportReturnType] (async overload)
-        url,
-        retry=Retry(backoff, 3),
-        retry_on_error=[RedisConnectionError, RedisTimeoutError],
-        socket_connect_timeout=5,
-        health_check_interval=30,
-    )
+    try:
+        return redis.Redis.from_url(  # pyright: ignore[reportReturnType] (async overload)
+            url,
+            retry=Retry(backoff, 3),
+            retry_on_error=[RedisConnectionError, RedisTimeoutError],
+            socket_connect_timeout=5,
+            health_check_interval=30,
+        )
+    except ValueError:  # not repeated: it may hold a password
+        raise SettingsError(
+            "the broker's URL (--broker, PIXFLEET_BROKER or PIXFLEET_LEDGER) is not one of a "
+            "Redis: redis://host:6379/0, rediss:// for TLS, redis+socket:///path?virtual_host=0"
+        ) from None
 
 
 class Ledger:
@@ -237,6 +248,11 @@ class Ledger:
         with answering(self.redis):
             raw = cast("dict[bytes, bytes]", self.redis.hgetall(keys.BATCH + batch))
         return {name.decode(): value.decode() for name, value in raw.items()}
+
+    def workers(self, within_s: float = 30) -> int:
+        """How many workers gave a sign of life in the last ``within_s``."""
+        with answering(self.redis):
+            return cast("int", self.redis.zcount(keys.WORKERS, time.time() - within_s, "+inf"))
 
     def batch(self, batch: str) -> BatchStatus:
         """Where a batch stands."""

@@ -8,9 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-import boto3
-from botocore.exceptions import BotoCoreError, ClientError
-
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -99,6 +96,10 @@ def _in_folder(folder: Path, without: Path | None) -> Iterator[Source]:
 
 
 def _in_bucket(url: str) -> Iterator[Source]:
+    # Half of the command line's start-up, which only a bucket is worth.
+    import boto3  # noqa: PLC0415
+    from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415
+
     bucket, _, prefix = url.removeprefix("s3://").partition("/")
     try:
         pages = boto3.client("s3").get_paginator("list_objects_v2")

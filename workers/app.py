@@ -10,16 +10,20 @@ from typing import Any
 
 import structlog
 from celery import Celery, signals
+from celery.platforms import SecurityWarning
 
 from pixfleet.config import keys
 from pixfleet.config.broker import celery_options
 from pixfleet.config.settings import Settings
 from pixfleet.producer.ledger import LedgerUnavailableError, answering, connect
 
-from .fleet.ending import SwiftEnding
+from .fleet.ending import SwiftEnding, worker_idle
+from .fleet.giveback import GiveBack
 
 # Celery acknowledges late on purpose; it reminds us at every start that it may do so.
 warnings.filterwarnings("ignore", message=".*worker_cancel_long_running_tasks.*")
+# Root is unsafe where messages are pickles; here they are JSON and nothing else.
+warnings.filterwarnings("ignore", category=SecurityWarning)
 settings = Settings.load()
 app = Celery("pixfleet")
 app.conf.update(celery_options(settings))
@@ -32,7 +36,7 @@ app.conf.update(
         "pixfleet.workers.tasks.summarize",
     ],
 )
-app.steps["worker"].add(SwiftEnding)
+app.steps["worker"].update({SwiftEnding, GiveBack})
 
 
 def _log_to_stderr() -> None:
@@ -53,11 +57,14 @@ _log_to_stderr()
 
 
 @signals.worker_process_init.connect
-def _quiet_child(**_: object) -> None:
-    """One thread a child: the pool is what uses the cores."""
+def _ready_child(**_: object) -> None:
+    """One thread a child, as the pool is what uses the cores; and no first job that waits."""
     import cv2  # noqa: PLC0415 (a monitor or Flower that imports the app needs no OpenCV)
 
+    from .runtime import runtime  # noqa: PLC0415 (ditto, and no stores)
+
     cv2.setNumThreads(1)
+    runtime()
 
 
 def _alive(sender: Any, **_: object) -> None:
@@ -71,3 +78,13 @@ def _alive(sender: Any, **_: object) -> None:
 
 signals.worker_ready.connect(_alive)
 signals.heartbeat_sent.connect(_alive)
+
+
+def _gone(sender: Any, **_: object) -> None:
+    with contextlib.suppress(LedgerUnavailableError):
+        client = connect(settings.ledger_url)
+        with answering(client):
+            client.zrem(keys.WORKERS, str(sender.hostname))
+
+
+worker_idle.connect(_gone)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from pathlib import Path
@@ -10,20 +11,41 @@ from typing import Annotated
 import typer
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from pixfleet.config.recipes import load_recipe
+from pixfleet.config.settings import Settings
 from pixfleet.config.state import state_dir
-from pixfleet.producer.cli import (
+from pixfleet.producer.terminal import (
     FAILED,
     BrokerOption,
     JsonOption,
+    OutOption,
     RecipeOption,
+    TenantOption,
     fail,
     messages,
     print_json,
 )
 
-STARTED_S = time.monotonic()
+
+def _began_s() -> float:
+    """When this process began, on the monotonic clock: who waits for it waits for imports too."""
+    try:
+        ticks = int(Path("/proc/self/stat").read_text("utf-8").rpartition(")")[2].split()[19])
+        age_s = time.clock_gettime(time.CLOCK_BOOTTIME) - ticks / os.sysconf("SC_CLK_TCK")
+    except (OSError, AttributeError):  # no Linux
+        age_s = 0.0
+    return time.monotonic() - age_s
+
+
+STARTED_S = _began_s()
+StateOption = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FOLDER", help="where broker and memo live; default: PIXFLEET_STATE, else a cache"
+    ),
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -35,22 +57,30 @@ def register(app: typer.Typer) -> None:
 
 
 def run(
-    source: Annotated[str, typer.Argument(metavar="IN", help="file, folder, glob, s3:// prefix")],
-    out: Annotated[str, typer.Option(help="folder or s3:// prefix for the results")],
+    source: Annotated[
+        str, typer.Argument(metavar="IN", help="file, folder, glob, s3://bucket/prefix")
+    ],
+    out: OutOption,
     recipe: RecipeOption = "web",
-    workers: Annotated[int, typer.Option(min=0, help="worker children; 0: one a core")] = 0,
-    tenant: Annotated[str, typer.Option(help="who pays")] = "default",
-    state: Annotated[
-        Path | None, typer.Option(help="folder for broker and memo; default: the user's cache")
-    ] = None,
+    workers: Annotated[
+        int,
+        typer.Option(min=0, metavar="N", help="images in work at once; 0: as many as cores"),
+    ] = 0,
+    tenant: TenantOption = "default",
+    state: StateOption = None,
     json_: JsonOption = False,
 ) -> None:
-    """Process images with a fleet that is started, and stopped, for this run alone."""
+    """Process images here and now, with a fleet of its own.
+
+    Broker and worker are started for this run and stopped after it. Results are remembered: a
+    second run over the same images takes no imaging work. Exit code 0: all done, 1: some images
+    failed, 2: wrong usage.
+    """
     # What only this command needs is imported here: `pixfleet submit` should answer at once.
     from .embedded import BrokerError  # noqa: PLC0415
     from .fleet.process import WorkerStartError  # noqa: PLC0415
     from .progress import Progress, print_result  # noqa: PLC0415
-    from .run import Order, RunFailedError, default_workers  # noqa: PLC0415
+    from .run import Order, RunFailedError  # noqa: PLC0415
     from .run import run as run_order  # noqa: PLC0415
 
     resolved = load_recipe(recipe)
@@ -59,7 +89,7 @@ def run(
         source=source,
         out=place,
         recipe=resolved,
-        workers=workers or default_workers(),
+        workers=workers or Settings.load().worker.children,
         tenant=tenant,
         state=(state or state_dir()).expanduser().absolute(),
     )
@@ -76,19 +106,27 @@ def run(
     else:
         print_result(result)
     if result.problem:
-        messages.print(f"manifest and report could not be written: {result.problem}", markup=False)
+        messages.print(f"manifest and report could not be written: {result.problem}")
     raise typer.Exit(FAILED if result.summary.failed or result.problem else 0)
 
 
 def up(
     procfile: Annotated[
-        Path | None, typer.Option(help="Procfile to run; default: the one here, else pixfleet's")
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            exists=True,
+            dir_okay=False,
+            help="processes to run instead of worker, monitor and Flower",
+        ),
     ] = None,
-    state: Annotated[
-        Path | None, typer.Option(help="folder for broker and memo; default: the user's cache")
-    ] = None,
+    state: StateOption = None,
 ) -> None:
-    """Run worker, monitor and Flower from the Procfile on the embedded broker, until Ctrl-C."""
+    """Run a fleet here until Ctrl-C: worker, monitor, Flower.
+
+    On PIXFLEET_BROKER, else on an embedded broker, which `pixfleet submit` in another terminal
+    finds by itself. A worker that is told to stop finishes its images, or gives them back.
+    """
     from .embedded import BrokerError  # noqa: PLC0415
     from .up import run_procfile  # noqa: PLC0415
 
@@ -100,23 +138,34 @@ def up(
 
 
 def doctor(broker: BrokerOption = None, json_: JsonOption = False) -> None:
-    """What works here, and how to mend what does not."""
+    """Check what works here, and say how to mend what does not.
+
+    Exit code 0: all works, 1: something does not.
+    """
     from .doctor import examine  # noqa: PLC0415
 
     findings = list(examine(broker))
     if json_:
         print_json([finding.as_json() for finding in findings])
     else:
-        table = Table("", "part", "what was found", "what to do", box=None)
-        marks = {"ok": "[green]✓[/]", "note": "[yellow]–[/]", "bad": "[red]✗[/]"}
+        table = Table(box=None, show_header=False)
+        table.add_column(no_wrap=True)
+        table.add_column(no_wrap=True)
+        table.add_column(overflow="fold")
+        marks = {"ok": ("✓", "green"), "note": ("–", "yellow"), "bad": ("✗", "red")}
         for finding in findings:
-            table.add_row(marks[finding.level], finding.part, finding.found, finding.mend)
+            mark, colour = marks[finding.level]
+            said = f"{finding.found}\n→ {finding.mend}" if finding.mend else finding.found
+            table.add_row(Text(mark, colour), Text(finding.part), Text(said))
         Console(file=sys.stdout).print(table)
     raise typer.Exit(FAILED if any(finding.level == "bad" for finding in findings) else 0)
 
 
 def monitor(broker: BrokerOption = None) -> None:
-    """Watch queues, throughput and spend; serve /metrics and /healthz."""
+    """Watch queues, throughput and spend; serve /metrics and /healthz.
+
+    /metrics is for Prometheus; /healthz answers 503 while the broker is away.
+    """
     from .monitor.watch import watch  # noqa: PLC0415
 
     watch(broker)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import time
 import uuid
@@ -13,7 +14,7 @@ import numpy as np
 
 from pixfleet.config import keys
 from pixfleet.config.prices import load_prices
-from pixfleet.config.settings import Settings
+from pixfleet.config.settings import Settings, SettingsError
 from pixfleet.config.state import running_broker, state_dir
 from pixfleet.producer.ledger import LedgerUnavailableError, answering, connect
 
@@ -48,31 +49,49 @@ class Finding:
         return asdict(self)
 
 
+_NO_BROKER: Final = Finding(
+    "broker",
+    "note",
+    "none is named, and no embedded one is running",
+    "`pixfleet run` brings its own, `pixfleet up` starts one that stays, PIXFLEET_BROKER names one",
+)
+
+
 def examine(broker: str | None) -> Iterator[Finding]:
     """Look at everything a worker needs; a part that fails does not stop the others."""
-    settings = Settings.load()
-    url = broker or running_broker()
-    if url:
-        settings = settings.with_broker(url)
-    yield from _broker(settings)
+    try:
+        settings = Settings.load()
+    except SettingsError as error:
+        yield Finding("settings", "bad", str(error), "mend it; docs/configuration.md lists all")
+    else:
+        if url := broker or running_broker():
+            settings = settings.with_broker(url)
+        named = url or os.environ.get("PIXFLEET_BROKER") or os.environ.get("PIXFLEET_LEDGER")
+        yield from _broker(settings) if named else (_NO_BROKER,)
+        yield _store(settings)
+        yield _prices(settings)
     yield _embedded()
-    yield _store(settings)
     yield from _codecs()
     yield _faces()
-    yield _prices(settings)
+    yield _flower()
     yield _disk()
 
 
 def _broker(settings: Settings) -> Iterator[Finding]:
-    client = connect(settings.ledger_url)
     try:
+        client = connect(settings.ledger_url)
         with answering(client):
             facts = client.info("server")
             seconds, micros = client.time()
             workers = client.zcount(keys.WORKERS, time.time() - 30, "+inf")
             appending = client.info("persistence").get("aof_enabled")
+    except SettingsError as error:
+        yield Finding("broker", "bad", str(error), "mend the URL")
+        return
     except LedgerUnavailableError as error:
-        yield Finding("broker", "bad", str(error), "start it, or set PIXFLEET_BROKER")
+        said = str(error).partition("; is the broker running?")[0]
+        mend = "start it (`pixfleet up` starts an embedded one), or name another: PIXFLEET_BROKER"
+        yield Finding("broker", "bad", said, mend)
         return
     name = facts.get("server_name") or "redis"
     version = facts.get("valkey_version") or facts.get("redis_version")
@@ -151,11 +170,19 @@ def _prices(settings: Settings) -> Finding:
     except ValueError as error:
         return Finding("prices", "bad", str(error), "mend PIXFLEET_PRICES_BOOK or _INSTANCE")
     hourly = per_second * 3600
+    kind = filter(None, (money.instance, money.purchase))
     return Finding(
         "prices",
         "ok",
-        f"{book.label}: {money.instance} {money.purchase}, ${hourly:.4f} a vCPU hour",
+        f"{book.label}: {' '.join(kind)}, ${hourly:.4f} a vCPU hour",
     )
+
+
+def _flower() -> Finding:
+    try:
+        return Finding("flower", "ok", version("flower"))
+    except PackageNotFoundError:
+        return Finding("flower", "note", "not installed", "pip install 'pixfleet[monitor]'")
 
 
 def _disk() -> Finding:

@@ -11,7 +11,7 @@ from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 
-from pixfleet.producer.cli import messages
+from pixfleet.producer.terminal import messages
 
 if TYPE_CHECKING:
     from pixfleet.producer.ledger import BatchStatus

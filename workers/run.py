@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 import uuid
 from contextlib import ExitStack
@@ -174,8 +173,3 @@ def _cancel_abandoned(producer: Producer) -> None:
     for name in client.scan_iter(match=f"{keys.BATCH}{_RUN_PREFIX}*"):
         if not client.hexists(name, "summarized"):
             client.hset(name, "cancelled", "1")
-
-
-def default_workers() -> int:
-    """A child per core that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -3,20 +3,57 @@
 from __future__ import annotations
 
 import os
+import signal
+import socket
 import sys
-from contextlib import ExitStack
+import time
+from contextlib import ExitStack, suppress
 from importlib import resources
-from pathlib import Path
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any
 
+from honcho.compat import ProcessManager
 from honcho.environ import parse_procfile
-from honcho.manager import Manager
+from honcho.manager import SIGNALS, Manager
 from honcho.printer import Printer
 
-from pixfleet.config.settings import Settings
-from pixfleet.config.state import running_broker
-from pixfleet.producer.cli import messages
+from pixfleet.config.settings import MonitorSettings, Settings, SettingsError
+from pixfleet.producer.terminal import FAILED, messages
 
 from .embedded import EmbeddedBroker
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_GIVE_BACK_S = 4.0
+"""What a worker takes beyond its soft shutdown (1.5 s measured), with room for a busy machine."""
+
+
+class _LeaderFirst(ProcessManager):
+    """Asks only the process itself to end: its children know no better than to drop their jobs."""
+
+    def terminate(self, pid: int) -> None:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGTERM)
+
+
+class _Fleet(Manager):
+    """As patient as a worker needs to end its jobs; honcho's own patience is 5 s."""
+
+    def __init__(self, printer: Printer, patience_s: float) -> None:
+        super().__init__(printer)
+        self._procmgr = _LeaderFirst()
+        self._patience_s = patience_s
+        self._told_s: float | None = None
+
+    def terminate(self) -> None:
+        if self._told_s is None:
+            self._told_s = time.monotonic()
+        super().terminate()
+
+    def kill(self) -> None:
+        if self._told_s is not None and time.monotonic() - self._told_s > self._patience_s:
+            super().kill()
 
 
 def run_procfile(procfile: Path | None, state: Path) -> int:
@@ -24,33 +61,73 @@ def run_procfile(procfile: Path | None, state: Path) -> int:
 
     Raises:
         BrokerError: the embedded broker does not start.
+        SettingsError: a setting is wrong, or a port is taken.
+        OSError: the Procfile cannot be read.
     """
-    file = procfile or Path("Procfile")
-    if procfile is None and not file.is_file():
-        text = (resources.files("pixfleet.workers") / "Procfile").read_text(encoding="utf-8")
-    else:
-        text = file.read_text(encoding="utf-8")
+    file = procfile or resources.files("pixfleet.workers") / "Procfile"
+    processes: dict[str, str] = dict(parse_procfile(file.read_text(encoding="utf-8")).processes)
+    if not processes:
+        raise SettingsError(f"{file} names no process; a line is `name: command`")
     settings = Settings.load()
+    watch = settings.monitor
+    if find_spec("flower") is None and processes.pop("flower", None):
+        messages.print("flower is not installed (pip install 'pixfleet[monitor]'); going without")
+    if procfile is None:
+        _check_ports(watch, flower="flower" in processes)
     with ExitStack() as stack:
-        configured = os.environ.get("PIXFLEET_BROKER") or running_broker()
-        url = configured or stack.enter_context(EmbeddedBroker(state)).url
-        environment = {
-            **os.environ,
-            # The commands of this environment, whether or not it is activated.
-            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}",
-            "PIXFLEET_BROKER": url,
-            "PIXFLEET_STATE": str(state),
-            "PYTHONUNBUFFERED": "1",
-        }
-        manager = Manager(Printer(sys.stdout))
-        for name, command in parse_procfile(text).processes.items():
+        environment = _environment(state)
+        if not environment.get("PIXFLEET_BROKER"):
+            environment["PIXFLEET_BROKER"] = stack.enter_context(EmbeddedBroker(state)).url
+            environment["PIXFLEET_LEDGER"] = ""
+        manager = _Fleet(Printer(sys.stdout), settings.worker.soft_shutdown_s + _GIVE_BACK_S)
+        for name, command in processes.items():
             manager.add_process(name, command, env=environment)
-        watch = settings.monitor
-        messages.print(f"broker   {url}", markup=False, soft_wrap=True)
-        messages.print(f"flower   http://127.0.0.1:{watch.flower_port}/")
-        messages.print(f"metrics  http://{watch.host}:{watch.port}/metrics")
-        messages.print(
-            "submit from another terminal: pixfleet submit samples --out out; stop with Ctrl-C"
-        )
+        _say("broker ", environment["PIXFLEET_BROKER"])
+        if "flower" in processes:
+            _say("flower ", f"http://127.0.0.1:{watch.flower_port}/")
+        if "monitor" in processes:
+            _say("metrics", f"http://{watch.host}:{watch.port}/metrics")
+        _say("submit ", "pixfleet submit samples --out out, in another terminal")
+        _say("stop   ", "Ctrl-C")
         manager.loop()
-        return manager.returncode or 0
+        return _exit_code(manager)
+
+
+def _environment(state: Path) -> dict[str, str]:
+    return {
+        **os.environ,
+        # The commands of this environment, whether or not it is activated.
+        "PATH": f"{os.path.dirname(sys.executable)}{os.pathsep}{os.environ.get('PATH', '')}",  # noqa: PTH120 (a string)
+        "PIXFLEET_STATE": str(state),
+        "PYTHONUNBUFFERED": "1",
+    }
+
+
+def _check_ports(watch: MonitorSettings, *, flower: bool) -> None:
+    """A port that is taken is said at once, not in the log of a process that died of it."""
+    places = [("PIXFLEET_MONITOR_PORT", watch.host, watch.port)]
+    if flower:
+        places.append(("PIXFLEET_MONITOR_FLOWER_PORT", "127.0.0.1", watch.flower_port))
+    for variable, host, port in places:
+        with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((host, port))
+            except OSError as error:
+                raise SettingsError(
+                    f"{variable}: {host}:{port} cannot be used ({error.strerror}); is another "
+                    "`pixfleet up` running? Set it to a free port"
+                ) from None
+
+
+def _say(what: str, value: str) -> None:
+    messages.print(f"{what}  {value}", soft_wrap=True)
+
+
+def _exit_code(manager: Any) -> int:
+    """0 when we were asked to go, 1 when a process went by itself."""
+    asked = {fact["rc"] for fact in SIGNALS.values()}
+    if manager.returncode in asked:
+        return 0
+    messages.print("a process ended by itself, so all were stopped; its last lines are above")
+    return FAILED

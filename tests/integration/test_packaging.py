@@ -59,6 +59,12 @@ def test_every_file_of_the_three_parts_is_in_the_wheel(wheel):
     assert not missing
 
 
+def test_the_wheel_brings_the_procfile_of_which_there_is_one(wheel):
+    inside = zipfile.ZipFile(wheel).read("pixfleet/workers/Procfile")
+    assert inside == (TOP / "Procfile").read_bytes()
+    assert (TOP / "workers" / "Procfile").samefile(TOP / "Procfile")
+
+
 def test_the_wheel_leaves_the_namespace_open_and_brings_its_licence(wheel):
     held = set(zipfile.ZipFile(wheel).namelist())
     assert "pixfleet/__init__.py" not in held

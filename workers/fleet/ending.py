@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 from typing import TYPE_CHECKING, Any, Final
 
 from celery import bootsteps
+from celery.utils.dispatch import Signal
 from celery.worker import state
 
 if TYPE_CHECKING:
     from celery.worker import WorkController
 
+worker_idle: Final = Signal(name="worker_idle")
+"""Sent by a worker that is ending, as soon as it neither has nor takes any work: whatever it does
+from here on is sleeping, and who waits for its end may kill it."""
 _BUFFER: Final = 512
 
 
@@ -29,27 +34,31 @@ class SwiftEnding(bootsteps.StartStopStep):
         super().__init__(worker)
         self._pipe: tuple[int, int] | None = None
 
-    def start(self, worker: Any) -> None:
+    def start(self, parent: Any) -> None:
         """Let a signal wake the event loop."""
-        if worker.hub is None:  # a pool or transport without one looks at signals by itself
+        if parent.hub is None:  # a pool or transport without one looks at signals by itself
             return
         reader, writer = os.pipe()
         for end in (reader, writer):
             os.set_blocking(end, False)
         self._pipe = reader, writer
-        worker.hub.add_reader(reader, lambda: os.read(reader, _BUFFER))
+        parent.hub.add_reader(reader, lambda: os.read(reader, _BUFFER))
         signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
 
-    def stop(self, worker: Any) -> None:
-        import sys; print("DBG", worker.hub and worker.hub._ready, state.active_requests, state.reserved_requests, file=sys.stderr, flush=True)
+    def stop(self, parent: Any) -> None:
         """The consumer is closed: with no task running and no answer unread, children may go."""
         if self._pipe:
             signal.set_wakeup_fd(-1)
-            worker.hub.remove(self._pipe[0])
+            parent.hub.remove(self._pipe[0])
             for end in self._pipe:
                 os.close(end)
             self._pipe = None
         # Acknowledgements wait in the hub; the pool's own stop sends them.
-        acknowledged = worker.hub is not None and not worker.hub._ready  # noqa: SLF001
-        if acknowledged and not state.active_requests and not state.reserved_requests:
-            worker.pool.terminate()
+        if parent.hub is None or parent.hub._ready:  # noqa: SLF001 (no public way to know)
+            return
+        if state.active_requests or state.reserved_requests:
+            return
+        for pid in parent.pool.info["processes"]:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        worker_idle.send(sender=parent)

@@ -1,41 +1,54 @@
-"""A worker that is told to go finishes what it can in time, and gives back the rest.
-
-Celery's own soft shutdown (``REMAP_SIGTERM=SIGQUIT``) was tried with 5.7: an idle worker leaves with
-a traceback and exit code 1, and one in a long encode does not leave at all. A warm shutdown waits
-for running tasks without end. So: a warm shutdown, and when its time is up the children are killed,
-which with late acknowledgement puts their tasks back on the queue.
-"""
+"""A worker that is told to go finishes what it can in time, and gives back the rest."""
 
 from __future__ import annotations
 
-import threading
-from typing import TYPE_CHECKING
+import contextlib
+import os
+import signal
+import time
+from typing import TYPE_CHECKING, Any
 
 import structlog
-from billiard import active_children
-from celery import signals
+from celery import bootsteps
+from celery.worker import state
+
+from .ending import SwiftEnding
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from celery.worker import WorkController
 
 _log = structlog.get_logger()
 
 
-def give_back_after(seconds: float) -> Callable[..., None]:
-    """From the signal to go, running tasks have ``seconds``; the receiver must be kept alive."""
+class GiveBack(bootsteps.StartStopStep):
+    """Bounds a warm shutdown: stopped after the consumer, and before the pool.
 
-    def told_to_go(**_: object) -> None:
-        timer = threading.Timer(seconds, _kill_children)
-        timer.daemon = True
-        timer.start()
+    Celery's warm shutdown waits for running tasks without end, until whoever asked for it kills the
+    worker and its jobs wait for the visibility timeout. Its own remedy, ``REMAP_SIGTERM=SIGQUIT``,
+    was tried with 5.7: an idle worker leaves with a traceback and exit code 1, and one whose child
+    is in a long encode does not leave at all.
+    """
 
-    signals.worker_shutting_down.connect(told_to_go)
-    return told_to_go
+    requires = (SwiftEnding,)
 
+    def __init__(self, worker: WorkController, **_: Any) -> None:
+        super().__init__(worker)
+        self._soft_s: float = worker.app.conf.worker_soft_shutdown_timeout
 
-def _kill_children() -> None:
-    busy = active_children()
-    if busy:
-        _log.warning("worker.giving_back", children=len(busy))
-    for child in busy:
-        child.terminate()
+    def stop(self, worker: Any) -> None:
+        """Let running tasks end in time, then requeue the others and kill their children."""
+        if worker.hub is None:
+            return
+        deadline = time.monotonic() + self._soft_s
+        while state.active_requests and time.monotonic() < deadline:
+            worker.hub.run_once()
+        for request in tuple(state.active_requests):
+            _log.warning("worker.gives_back", task=request.id)
+            request.reject(requeue=True)
+            # Only a kill ends a long encode: Python's handlers wait until it returns.
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(request.worker_pid, signal.SIGKILL)
+            # Otherwise the pool waits 10 s for a result that may still be in a pipe.
+            if result := request._apply_result():  # noqa: SLF001 (no public way)
+                result.discard()
+            state.task_ready(request)

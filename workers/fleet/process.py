@@ -12,7 +12,6 @@ import time
 from typing import TYPE_CHECKING, Final, Self
 
 from pixfleet.config import keys
-from pixfleet.config.queues import QUEUES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
 
 _READY_S: Final = 30.0
 _STOP_S: Final = 15.0
+_STOP_AT_ONCE_S: Final = 2.0
 
 
 def _die_with_parent() -> None:
@@ -46,17 +46,9 @@ class WorkerProcess:
         self._command = [
             sys.executable,
             "-m",
-            "celery",
-            "--app=pixfleet.workers.app",
-            "--quiet",
-            "worker",
-            "--pool=prefork",
-            f"--concurrency={children}",
-            f"--hostname={self.name}",
-            f"--queues={','.join(QUEUES)}",
-            "--loglevel=warning",
-            "--without-gossip",
-            "--without-mingle",
+            "pixfleet.workers.lean",
+            self.name,
+            str(children),
         ]
         self._environment = {**os.environ, **environment}
         self._process: subprocess.Popen[bytes] | None = None
@@ -90,7 +82,7 @@ class WorkerProcess:
             WorkerStartError: it left, or was not ready in time.
         """
         deadline = time.monotonic() + _READY_S
-        while not self._redis.zscore(keys.WORKERS, self.name):
+        while not self._listed():
             if self.exit_code is not None or time.monotonic() > deadline:
                 tail = "\n".join(self._log.read_text("utf-8", "replace").splitlines()[-15:])
                 raise WorkerStartError(
@@ -99,6 +91,10 @@ class WorkerProcess:
                 )
             time.sleep(0.02)
 
+    def _listed(self) -> bool:
+        """Ready for jobs, or busy with its last ones."""
+        return self._redis.zscore(keys.WORKERS, self.name) is not None
+
     def stop(self, *, at_once: bool = False) -> None:
         """Let running jobs end (or not, ``at_once``), then make sure that nothing is left."""
         process = self._process
@@ -106,8 +102,9 @@ class WorkerProcess:
             return
         if process.poll() is None:
             process.send_signal(signal.SIGQUIT if at_once else signal.SIGTERM)
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(2 if at_once else _STOP_S)
+            deadline = time.monotonic() + (_STOP_AT_ONCE_S if at_once else _STOP_S)
+            while process.poll() is None and self._listed() and time.monotonic() < deadline:
+                time.sleep(0.01)
         # The session's id is the worker's: children that outlived it go too.
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)

@@ -11,7 +11,7 @@ import structlog
 from prometheus_client import CollectorRegistry, make_wsgi_app
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 
-from pixfleet.config.settings import Settings
+from pixfleet.config.settings import Settings, SettingsError
 from pixfleet.config.state import running_broker
 from pixfleet.producer.ledger import LedgerUnavailableError, connect
 
@@ -77,9 +77,14 @@ def watch(broker: str | None) -> None:
     registry = CollectorRegistry()
     registry.register(metrics)
     place = settings.monitor
-    server = make_server(
-        place.host, place.port, _application(registry, metrics), handler_class=_Quiet
-    )
+    application = _application(registry, metrics)
+    try:
+        server = make_server(place.host, place.port, application, handler_class=_Quiet)
+    except OSError as error:
+        raise SettingsError(
+            f"PIXFLEET_MONITOR_PORT: {place.host}:{place.port} cannot be used ({error.strerror}); "
+            "is another monitor running? Set it to a free port"
+        ) from None
     threading.Thread(target=server.serve_forever, name="metrics", daemon=True).start()
     _log.info("monitor.serving", url=f"http://{place.host}:{server.server_port}/metrics")
     before: Reading | None = None
