@@ -36,7 +36,7 @@ app.conf.update(
         "pixfleet.workers.tasks.summarize",
     ],
 )
-app.steps["worker"].update({SwiftEnding, GiveBack})
+app.steps["worker"].update({SwiftEnding, GiveBack})  # pyright: ignore[reportOptionalSubscript]
 
 
 def _log_to_stderr() -> None:

@@ -7,7 +7,15 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from pixfleet.config.contract import Failure, ImageJob, Manifest, Part, Plan, VariantSpec
+from pixfleet.config.contract import (
+    Failure,
+    ImageJob,
+    Manifest,
+    Part,
+    Plan,
+    Recipe,
+    VariantSpec,
+)
 
 from .errors import PermanentError, RetryableError
 from .failures import failure_of
@@ -28,6 +36,9 @@ from .variants import Parked, VariantMaker, park, rgb
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+
+    import numpy as np
+    from numpy.typing import NDArray
 
     from .runtime import Runtime
     from .spend.meter import Meter
@@ -161,7 +172,10 @@ class _Preparation:
             self._animate(intake, maker, missing, raster)
             return
         placed = _focussed(intake, missing, raster)
-        self._encode(intake, maker, layout, placed, raster)
+        sizes = self._resized(recipe, placed, raster)
+        icc = raster.icc
+        del raster  # it is the largest piece of memory, and encoding needs as much again
+        self._encode(intake, maker, layout, placed, icc=icc, sizes=sizes)
 
     def _look(self, intake: Intake, missing: Sequence[Cut]) -> Raster | None:
         """Decode once for all that is missing, and see the features on the way."""
@@ -180,35 +194,40 @@ class _Preparation:
         self._known["features"] = features
         return raster
 
+    def _resized(
+        self, recipe: Recipe, cuts: Sequence[Cut], raster: Raster
+    ) -> list[tuple[int, NDArray[np.uint8]]]:
+        """Each cut's place among the cuts and its pixels, the largest first."""
+        with self._meter.stage("resize"):
+            sizes = pyramid(
+                raster.pixels,
+                [cut.placement for cut in cuts],
+                scale=raster.scale,
+                background=rgb(recipe.background),
+                linear_light=recipe.linear_light,
+            )
+            return list(sizes)
+
     def _encode(
         self,
         intake: Intake,
         maker: VariantMaker,
         layout: Plan,
         cuts: Sequence[Cut],
-        raster: Raster,
+        *,
+        icc: bytes | None,
+        sizes: list[tuple[int, NDArray[np.uint8]]],
     ) -> None:
-        recipe = intake.recipe
-        sizes = pyramid(
-            raster.pixels,
-            [cut.placement for cut in cuts],
-            scale=raster.scale,
-            background=rgb(recipe.background),
-            linear_light=recipe.linear_light,
-        )
-        while True:
-            with self._meter.stage("resize"):
-                made = next(sizes, None)
-            if made is None:
-                return
-            index, pixels = made
+        while sizes:
+            # The smallest first: when the largest takes the most memory, the others are gone.
+            index, pixels = sizes.pop()
             cut = cuts[index]
-            parked = park(intake, cut.spec, raster, pixels)
+            parked = park(intake, cut.spec, icc, pixels)
             if fans_out(layout, cut):
                 with self._meter.stage("store"):
                     key = _parking(self._draft.job_id, cut.spec.name)
                     self._runtime.store.put(key, parked.pack())
-                self._members.append(cut.spec.name)
+                self._members.insert(0, cut.spec.name)
             else:
                 self._parts.append(_made(cut.spec, partial(maker.make, cut.spec, parked)))
 
@@ -237,7 +256,7 @@ class _Preparation:
             loop = loop_count(intake.data, intake.header)
         for cut in cuts:
             own = frames.pop(cut.spec.name)
-            parked = park(intake, cut.spec, raster, own[0].pixels)
+            parked = park(intake, cut.spec, raster.icc, own[0].pixels)
             animate = partial(maker.animate, cut.spec, own, loop, parked)
             self._parts.append(_made(cut.spec, animate))
 

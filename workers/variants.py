@@ -39,7 +39,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from .imaging.animation import Frame
-    from .imaging.decode import Raster
     from .intake import Intake
     from .runtime import Runtime
     from .spend.meter import Meter
@@ -82,7 +81,7 @@ class Parked:
             )
 
 
-def park(intake: Intake, spec: VariantSpec, raster: Raster, pixels: NDArray[np.uint8]) -> Parked:
+def park(intake: Intake, spec: VariantSpec, icc: bytes | None, pixels: NDArray[np.uint8]) -> Parked:
     """The cut's pixels with the metadata to keep and, where it may be kept, the source itself."""
     keep = frozenset(intake.recipe.keep)
     header = intake.header
@@ -92,7 +91,7 @@ def park(intake: Intake, spec: VariantSpec, raster: Raster, pixels: NDArray[np.u
         if data is not None:
             source = SourceBytes(header.format, data, header.width, header.height)
     exif = copyright_exif(header.copyright) if "copyright" in keep else None
-    return Parked(pixels, raster.icc, exif, source)
+    return Parked(pixels, icc, exif, source)
 
 
 def variant_key(sha256: str, recipe: Recipe, spec: VariantSpec) -> str:

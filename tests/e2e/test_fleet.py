@@ -170,7 +170,7 @@ def test_a_name_that_leaves_the_output_is_refused_before_it_is_queued(picture, t
 def test_a_job_whose_child_is_killed_runs_again_and_ends_once(fleet, tmp_path, samples):
     recipe = Recipe(
         name="slow",
-        variants=(VariantSpec(name="v", width=1600, enlarge=True, formats=("avif",)),),
+        variants=(VariantSpec(name="v", width=1100, enlarge=True, formats=("avif",)),),
         avif_speed=6,
     )
     handle = fleet.producer.submit(
