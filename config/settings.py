@@ -129,7 +129,7 @@ class MemoSettings(BaseSettings):
     max_bytes: int = Field(default=10_000_000_000, ge=0, description="bytes of blobs kept")
     max_age_days: float = Field(default=30, gt=0, description="days since last use")
     lock_s: float = Field(
-        default=30, gt=0, description="seconds after which a dead computation's lock expires"
+        default=10, gt=0, description="seconds after which a dead computation's lock expires"
     )
 
 
