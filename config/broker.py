@@ -37,6 +37,8 @@ def celery_options(settings: Settings) -> dict[str, Any]:
         "task_soft_time_limit": worker.soft_time_limit_s,
         "task_time_limit": worker.hard_time_limit_s,
         "worker_concurrency": worker.children,
+        # Long enough to read what a child said before it died; at the default its job waits 10 s.
+        "worker_lost_wait": 2,
         "worker_prefetch_multiplier": 1,
         "worker_max_tasks_per_child": worker.max_tasks_per_child,
         "worker_max_memory_per_child": worker.max_memory_per_child_kb,
