@@ -6,6 +6,7 @@ import os
 import signal
 import socket
 import sys
+import threading
 import time
 from contextlib import ExitStack, suppress
 from importlib import resources
@@ -16,6 +17,7 @@ from honcho.compat import ProcessManager
 from honcho.environ import parse_procfile
 from honcho.manager import SIGNALS, Manager
 from honcho.printer import Printer
+from honcho.process import Process
 
 from pixfleet.config.settings import MonitorSettings, Settings, SettingsError
 from pixfleet.producer.terminal import FAILED, messages
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
 
 _GIVE_BACK_S = 4.0
 """What a worker takes beyond its soft shutdown (1.5 s measured), with room for a busy machine."""
+_LOOK_S = 1.0
 
 
 class _LeaderFirst(ProcessManager):
@@ -37,12 +40,28 @@ class _LeaderFirst(ProcessManager):
             os.kill(pid, signal.SIGTERM)
 
 
+class _Service(Process):
+    """A process of the Procfile, and the small one that reads its output; neither outlives `up`."""
+
+    def run(self, events: Any = None, ignore_signals: bool = False) -> None:  # noqa: FBT001, FBT002 (inherited)
+        threading.Thread(target=self._end_with, args=(os.getppid(),), daemon=True).start()
+        super().run(events, ignore_signals)
+
+    def _end_with(self, parent: int) -> None:
+        while os.getppid() == parent:
+            time.sleep(_LOOK_S)
+        if self._child is not None:
+            with suppress(ProcessLookupError):
+                os.kill(self._child.pid, signal.SIGTERM)
+
+
 class _Fleet(Manager):
     """As patient as a worker needs to end its jobs; honcho's own patience is 5 s."""
 
     def __init__(self, printer: Printer, patience_s: float) -> None:
         super().__init__(printer)
         self._procmgr = _LeaderFirst()
+        self._process_ctor = _Service
         self._patience_s = patience_s
         self._told_s: float | None = None
 

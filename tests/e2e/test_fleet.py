@@ -274,7 +274,8 @@ def test_submit_wait_and_status_follow_a_batch_on_the_command_line(fleet, tmp_pa
 def test_the_light_install_submits_a_job_to_a_running_fleet(fleet, picture, tmp_path, light_env):
     code = (
         "from pixfleet.producer import ImageJob, Producer\n"
-        f"job = ImageJob(source={str(picture)!r}, recipe='thumbnail', output={str(tmp_path / 'out')!r})\n"
+        f"out = {str(tmp_path / 'out')!r}\n"
+        f"job = ImageJob(source={str(picture)!r}, recipe='thumbnail', output=out)\n"
         f"print(Producer({fleet.url!r}).submit(job).result(timeout_s=60).status)\n"
     )
     done = subprocess.run(

@@ -10,7 +10,12 @@ from tests.hostile import photo
 
 
 @pytest.mark.timeout(180)
-def test_jobs_sent_through_sqs_end_fused_and_fanned_out(aws, valkey, tmp_path, state):
+def test_jobs_sent_through_sqs_end_fused_and_fanned_out(
+    aws,  # noqa: ARG001 (its environment is what counts)
+    valkey,
+    tmp_path,
+    state,
+):
     broker = "sqs://"
     picture = tmp_path / "picture.jpg"
     picture.write_bytes(photo("JPEG", (1800, 1200)))

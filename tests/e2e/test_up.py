@@ -224,6 +224,15 @@ def test_a_busy_worker_gives_its_jobs_back_when_the_fleet_goes(up, tmp_path, sam
         assert client.hlen("unacked") == 0
 
 
+def test_a_killed_up_leaves_nothing_behind(up):
+    fleet = up()
+    fleet.wait_ready()
+
+    fleet.process.kill()
+
+    eventually(lambda: not belonging_to(fleet.state), timeout_s=20)
+
+
 def test_a_port_that_is_taken_is_named_before_anything_starts(pixfleet, state):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])

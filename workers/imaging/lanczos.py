@@ -61,11 +61,14 @@ class Reducer:
         ):
             self._filtered, self._ratios = self._pixels, ((), ())
         self._ratios = ((*self._ratios[0], across), (*self._ratios[1], down))
+        own = self._filtered is not self._pixels
         self._filtered = cv2.sepFilter2D(  # pyright: ignore[reportAttributeAccessIssue] (ditto)
             self._filtered,
             -1,
             taps(*self._ratios[0]),
             taps(*self._ratios[1]),
+            # In place, as OpenCV's filter may: a third copy of a large image is felt.
+            dst=self._filtered if own else None,
             borderType=cv2.BORDER_REPLICATE,
         )
         return cv2.resize(self._filtered, size, interpolation=cv2.INTER_CUBIC)  # pyright: ignore[reportReturnType] (ditto)
