@@ -252,7 +252,7 @@ class Ledger:
     def workers(self, within_s: float = 30) -> int:
         """How many workers gave a sign of life in the last ``within_s``."""
         with answering(self.redis):
-            return cast("int", self.redis.zcount(keys.WORKERS, time.time() - within_s, "+inf"))
+            return self.redis.zcount(keys.WORKERS, time.time() - within_s, "+inf")
 
     def batch(self, batch: str) -> BatchStatus:
         """Where a batch stands."""

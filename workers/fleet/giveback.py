@@ -33,15 +33,18 @@ class GiveBack(bootsteps.StartStopStep):
 
     def __init__(self, worker: WorkController, **_: Any) -> None:
         super().__init__(worker)
-        self._soft_s: float = worker.app.conf.worker_soft_shutdown_timeout
+        app: Any = worker.app
+        self._soft_s: float = app.conf.worker_soft_shutdown_timeout
 
-    def stop(self, worker: Any) -> None:
+    def stop(self, parent: Any) -> None:
         """Let running tasks end in time, then requeue the others and kill their children."""
-        if worker.hub is None:
+        if parent.hub is None:
             return
         deadline = time.monotonic() + self._soft_s
-        while state.active_requests and time.monotonic() < deadline:
-            worker.hub.run_once()
+        # Without a broker nobody would hear of a result.
+        with contextlib.suppress(*parent.consumer.connection_errors):
+            while state.active_requests and time.monotonic() < deadline:
+                parent.hub.run_once()
         for request in tuple(state.active_requests):
             _log.warning("worker.gives_back", task=request.id)
             request.reject(requeue=True)
