@@ -20,7 +20,6 @@ BELOW: Final = 0.5
 _CAUTIOUS_AIM: Final = 1.5
 _LEAST_DISTORTION: Final = 0.5
 _MOST_PREDICTED: Final = 0.4
-_SHARED_SURPRISE: Final = 0.75
 _LEAST_SAVING: Final = 0.02
 _CAPPED_GAIN: Final = 0.35
 _TELLING_GAIN: Final = 0.08
@@ -59,10 +58,9 @@ def predicted_quality(
 ) -> float:
     """Where to begin: the quality at which an image of this texture should score ``target``.
 
-    ``surprise`` is what another encoder's search found (see ``surprise_of``): an image that one
-    encoder distorts more than its texture foretells is distorted more by the others too.
+    ``surprise`` is what earlier searches let expect (``lessons.Lessons``).
     """
-    excess = _predicted_excess(scale, texture) + _SHARED_SURPRISE * surprise
+    excess = _predicted_excess(scale, texture) + surprise
     wanted = _quality(scale, _log_distortion(_aim(scale, target)) - excess)
     return _nearest(scale.qualities, wanted)
 
@@ -94,7 +92,8 @@ def search(
 
     Every encoder's distortion (100 - SSIMULACRA2) on one image is nearly a multiple of its typical
     distortion at the same quality. So the search runs on the logarithms of both: after one probe
-    it shifts the typical curve, after two it takes the secant through the two nearest probes.
+    it shifts the typical curve, after two it takes the secant through the two nearest probes, or
+    interpolates between a failing and a passing one.
 
     Args:
         trial: encodes at a quality, decodes, scores; called at most ``max_probes`` times.
@@ -151,7 +150,10 @@ def _next(
     if not between:
         return None
     aim = target + _CAUTIOUS_AIM if last and high is None else _aim(scale, target)
-    return _nearest(between, _quality(scale, _wanted_typical(probes, scale, aim)))
+    wanted = _wanted_typical(probes, scale, aim)
+    if low is not None and high is not None:
+        wanted = _interpolated(low, high, scale, aim)
+    return _nearest(between, _quality(scale, wanted))
 
 
 def _capped(probes: Sequence[Probe], scale: QualityScale, target: float) -> bool:
@@ -185,6 +187,18 @@ def _wanted_typical(probes: Sequence[Probe], scale: QualityScale, aim: float) ->
     if len(points) > 1 and points[1][0] != x:
         slope = min(2.5, max(0.4, (points[1][1] - y) / (points[1][0] - x)))
     return x + (goal - y) / slope
+
+
+def _interpolated(low: Probe, high: Probe, scale: QualityScale, aim: float) -> float:
+    """As ``_wanted_typical``, between a failing and a passing probe.
+
+    Two probes on one side of a cliff in the curve say nothing of the other side.
+    """
+    (x, y), (other_x, other_y) = (
+        (_typical(scale, probe.quality), _log_distortion(probe.score)) for probe in (low, high)
+    )
+    share = (_log_distortion(aim) - y) / (other_y - y)
+    return x + min(1.0, max(0.0, share)) * (other_x - x)
 
 
 def _log_distortion(score: float) -> float:
