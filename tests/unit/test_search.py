@@ -100,16 +100,3 @@ def test_a_busier_texture_starts_at_a_higher_quality():
     calm = Texture(1.0, 0.0, 0, 0, 0, 0, 0, 0)
     busy = calm._replace(gradient=3.0)
     assert predicted_quality(SCALE, busy, 75.0) > predicted_quality(SCALE, calm, 75.0)
-
-
-def test_a_cliff_between_two_probes_is_searched_from_both_sides():
-    tried = []
-
-    def trial(quality: float) -> Probe:
-        tried.append(quality)
-        score = encoder(1.0)(quality).score + (4.0 if quality >= 73 else 0.0)
-        return Probe(quality, b"x" * round(1000 * math.exp(quality / 30)), score)
-
-    outcome = search(trial, SCALE, 73.0, start=82, max_probes=5)
-    assert outcome.best.quality == 73
-    assert len(tried) <= 5

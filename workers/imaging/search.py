@@ -92,8 +92,7 @@ def search(
 
     Every encoder's distortion (100 - SSIMULACRA2) on one image is nearly a multiple of its typical
     distortion at the same quality. So the search runs on the logarithms of both: after one probe
-    it shifts the typical curve, after two it takes the secant through the two nearest probes, or
-    interpolates between a failing and a passing one.
+    it shifts the typical curve, after two it takes the secant through the two nearest probes.
 
     Args:
         trial: encodes at a quality, decodes, scores; called at most ``max_probes`` times.
@@ -150,10 +149,7 @@ def _next(
     if not between:
         return None
     aim = target + _CAUTIOUS_AIM if last and high is None else _aim(scale, target)
-    wanted = _wanted_typical(probes, scale, aim)
-    if low is not None and high is not None:
-        wanted = _interpolated(low, high, scale, aim)
-    return _nearest(between, _quality(scale, wanted))
+    return _nearest(between, _quality(scale, _wanted_typical(probes, scale, aim)))
 
 
 def _capped(probes: Sequence[Probe], scale: QualityScale, target: float) -> bool:
@@ -187,18 +183,6 @@ def _wanted_typical(probes: Sequence[Probe], scale: QualityScale, aim: float) ->
     if len(points) > 1 and points[1][0] != x:
         slope = min(2.5, max(0.4, (points[1][1] - y) / (points[1][0] - x)))
     return x + (goal - y) / slope
-
-
-def _interpolated(low: Probe, high: Probe, scale: QualityScale, aim: float) -> float:
-    """As ``_wanted_typical``, between a failing and a passing probe.
-
-    Two probes on one side of a cliff in the curve say nothing of the other side.
-    """
-    (x, y), (other_x, other_y) = (
-        (_typical(scale, probe.quality), _log_distortion(probe.score)) for probe in (low, high)
-    )
-    share = (_log_distortion(aim) - y) / (other_y - y)
-    return x + min(1.0, max(0.0, share)) * (other_x - x)
 
 
 def _log_distortion(score: float) -> float:
