@@ -25,6 +25,7 @@ from .imaging.encode import (
     Encoded,
     EncodeRequest,
     FormatFailure,
+    Lessons,
     SourceBytes,
     codec_versions,
     encode_variant,
@@ -128,7 +129,10 @@ class _NotWhole(Exception):  # noqa: N818 (carries a part out of a computation, 
 
 
 class VariantMaker:
-    """Makes the cuts of one job: from the memo where it can, else by encoding."""
+    """Makes the cuts of one job: from the memo where it can, else by encoding.
+
+    Later cuts are searched from what earlier ones learned (``imaging.lessons``).
+    """
 
     def __init__(
         self, runtime: Runtime, job: ImageJob, recipe: Recipe, sha256: str, meter: Meter
@@ -139,6 +143,7 @@ class VariantMaker:
         self._sha256 = sha256
         self._meter = meter
         self._output = runtime.output(job, meter)
+        self._lessons = Lessons()
 
     def remembered(self, spec: VariantSpec) -> Part | None:
         """The cut from the memo, written to the output; None: it has to be made."""
@@ -150,7 +155,9 @@ class VariantMaker:
 
     def make(self, spec: VariantSpec, parked: Parked) -> Part:
         """Encode a still cut, unless another worker is at it: then take its result."""
-        return self._once(spec, lambda request: encode_variant(parked.pixels, request), parked)
+        return self._once(
+            spec, lambda request: encode_variant(parked.pixels, request, self._lessons), parked
+        )
 
     def animate(
         self, spec: VariantSpec, frames: Sequence[Frame], loop: int, parked: Parked

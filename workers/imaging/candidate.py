@@ -94,12 +94,15 @@ def attempt(original: Original, name: str, trial: Trial) -> Candidate:
 def _lossy(original: Original, name: str, trial: Trial) -> Candidate:
     flat = original.alpha and name not in ALPHA_FORMATS
     best: Candidate | None = None
+    maker: Codec | None = None
     spent = 0
     topped = False
-    codecs = lossy_codecs(name, trial.avif_speed)
+    *others, last = lossy_codecs(name, trial.avif_speed)
+    lessons = original.lessons
+    codecs = [*(one for one in others if lessons.in_reach(one.encoder, trial.target)), last]
     for codec in codecs:
         left = replace(trial, max_probes=trial.max_probes - spent)
-        outcome = _searched(original, codec, left, flat=flat, last=codec is codecs[-1])
+        outcome = _searched(original, codec, left, flat=flat, last=codec is last)
         spent += outcome.probes
         topped = outcome.topped
         candidate = Candidate(
@@ -113,15 +116,20 @@ def _lossy(original: Original, name: str, trial: Trial) -> Candidate:
             encoder=codec.encoder,
         )
         if best is None or candidate.score > best.score:
-            best = replace(candidate, data=codec.finish(candidate.data, trial.metadata))
-        if outcome.reached or not outcome.topped or spent == trial.max_probes:
+            best, maker = candidate, codec
+        if outcome.reached or not outcome.topped:
             break  # a search that ran out of probes says nothing about its codec's reach
+        lessons.miss(codec.encoder, trial.target)
+        if spent == trial.max_probes:
+            break
     assert best is not None  # noqa: S101 (lossy_codecs is never empty)
+    assert maker is not None  # noqa: S101 (set with best)
     notes = ["laid on the background"] if flat else []
     if not best.reached:
         missed = "unreachable" if topped else f"not reached in {spent} probes"
         notes.append(f"target {missed}: best {best.score:.1f}")
-    return replace(best, probes=spent, notes=tuple(notes))
+    data = maker.finish(best.data, trial.metadata)
+    return replace(best, data=data, probes=spent, notes=tuple(notes))
 
 
 def _searched(original: Original, codec: Codec, trial: Trial, *, flat: bool, last: bool) -> Outcome:
@@ -143,14 +151,18 @@ def _searched(original: Original, codec: Codec, trial: Trial, *, flat: bool, las
         codec.scale,
         trial.target,
         start=predicted_quality(
-            codec.scale, original.texture, trial.target + margin, original.surprise
+            codec.scale,
+            original.texture,
+            trial.target + margin,
+            original.lessons.expected(codec.encoder),
         ),
         max_probes=trial.max_probes,
         give_up_when_capped=not last,
         hopeless=hopeless,
     )
     if outcome.reached:
-        original.surprise = surprise_of(outcome.best, codec.scale, original.texture)
+        surprise = surprise_of(outcome.best, codec.scale, original.texture)
+        original.lessons.learn(codec.encoder, surprise)
     if outcome.abandoned:
         raise Abandoned(round(_expected_bytes(codec, outcome.best, trial.target)))
     return outcome

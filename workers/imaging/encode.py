@@ -11,6 +11,7 @@ from pixfleet.workers.errors import EncodeError
 from .candidate import Abandoned, Candidate, Trial, attempt
 from .codec import Metadata
 from .codecs import FORMATS, codec_versions
+from .lessons import Lessons
 from .original import Original, flattened
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ __all__ = [
     "EncodeRequest",
     "Encoded",
     "FormatFailure",
+    "Lessons",
     "SourceBytes",
     "codec_versions",
     "encode_variant",
@@ -137,20 +139,23 @@ class FormatFailure:
     error: EncodeError
 
 
-def encode_variant(pixels: Pixels, request: EncodeRequest) -> list[Encoded | FormatFailure]:
+def encode_variant(
+    pixels: Pixels, request: EncodeRequest, lessons: Lessons | None = None
+) -> list[Encoded | FormatFailure]:
     """Encode one image as its request says.
 
     Args:
         pixels: (H, W, 3) sRGB or (H, W, 4) straight-alpha sRGB, uint8 (in the space of
             ``request.icc`` where that is given).
         request: formats, promise and metadata.
+        lessons: one object for all sizes of an image: each starts from what the others learned.
 
     Returns:
         With ``pick="each"`` one entry a format, in the order asked for. With "smallest" one entry:
         the smallest file within the promise, or the best score when none keeps it; what else was
         tried is in its notes.
     """
-    original = Original(pixels, request.background)
+    original = Original(pixels, request.background, lessons)
     if request.pick == "each":
         # The cheap searches first: what they learn of the image starts the dear ones nearer.
         order = sorted(set(request.formats), key=_CHEAPEST_FIRST.index)

@@ -41,6 +41,9 @@ _TAPS: Final = _gaussian_taps()
 HALO: Final = len(_TAPS) // 2
 
 
-def blur(plane: Plane) -> Any:
-    """The plane's Gaussian mean, (H, W) float32; beyond the borders all is zero."""
-    return cv2.sepFilter2D(plane, -1, _TAPS, _TAPS, borderType=cv2.BORDER_CONSTANT)
+def blur(plane: Plane, out: Plane | None = None) -> Any:
+    """The plane's Gaussian mean, (H, W) float32; beyond the borders all is zero.
+
+    Into ``out``, of the same shape, where that is given.
+    """
+    return cv2.sepFilter2D(plane, -1, _TAPS, _TAPS, dst=out, borderType=cv2.BORDER_CONSTANT)

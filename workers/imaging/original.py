@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
+from .lessons import Lessons
 from .ssimulacra2 import Reference
 from .texture import Texture, texture
 
@@ -25,17 +26,23 @@ class Original:
             no alpha.
         background: sRGB under the alpha for formats without one.
 
+        lessons: of the same image at other sizes; none for the first.
+
     Attributes:
-        surprise: what the last search learned of the image, for the start of the next
-            (``search.surprise_of``).
+        lessons: what the searches so far learned of the image.
     """
 
-    def __init__(self, pixels: Pixels, background: tuple[int, int, int]) -> None:
+    def __init__(
+        self,
+        pixels: Pixels,
+        background: tuple[int, int, int],
+        lessons: Lessons | None = None,
+    ) -> None:
         opaque = pixels.shape[2] == 4 and bool((pixels[..., 3] == 255).all())
         self.pixels: Pixels = np.ascontiguousarray(pixels[..., :3] if opaque else pixels)
         self.height, self.width = pixels.shape[:2]
         self.alpha = self.pixels.shape[2] == 4
-        self.surprise = 0.0
+        self.lessons = lessons or Lessons()
         self._background = background
 
     @cached_property

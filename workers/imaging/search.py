@@ -20,7 +20,6 @@ BELOW: Final = 0.5
 _CAUTIOUS_AIM: Final = 1.5
 _LEAST_DISTORTION: Final = 0.5
 _MOST_PREDICTED: Final = 0.4
-_SHARED_SURPRISE: Final = 0.75
 _LEAST_SAVING: Final = 0.02
 _CAPPED_GAIN: Final = 0.35
 _TELLING_GAIN: Final = 0.08
@@ -59,10 +58,9 @@ def predicted_quality(
 ) -> float:
     """Where to begin: the quality at which an image of this texture should score ``target``.
 
-    ``surprise`` is what another encoder's search found (see ``surprise_of``): an image that one
-    encoder distorts more than its texture foretells is distorted more by the others too.
+    ``surprise`` is what earlier searches let expect (``lessons.Lessons``).
     """
-    excess = _predicted_excess(scale, texture) + _SHARED_SURPRISE * surprise
+    excess = _predicted_excess(scale, texture) + surprise
     wanted = _quality(scale, _log_distortion(_aim(scale, target)) - excess)
     return _nearest(scale.qualities, wanted)
 

@@ -18,6 +18,7 @@ import cv2
 import numpy as np
 
 from .gaussian import HALO, blur
+from .scratch import Scratch
 from .ssimulacra2_weights import WEIGHTS
 from .xyb import halve, linear_rgb, strips, xyb
 
@@ -42,7 +43,7 @@ under 8 px identical.
 BACKGROUNDS: Final = (26, 230)
 """Greys (0.1 and 0.9 of white, the program's) under an image with alpha; the lower score counts."""
 
-_C2: Final = np.float32(0.0009)
+_C2: Final = 0.0009
 _NEGLIGIBLE_WEIGHT: Final = 0.01
 
 # A mean takes as much memory as its plane and saves a blur of some 15 a score: kept while small.
@@ -179,7 +180,7 @@ class _Strip(NamedTuple):
     planes: list[Plane | None]
 
 
-def _pyramid(pixels: Pixels) -> Iterator[_Strip]:
+def _pyramid(pixels: Pixels, scratch: Scratch) -> Iterator[_Strip]:
     """Every strip of every scale in XYB; only the next scale's linear planes are ever held."""
     height, width = pixels.shape[:2]
     linear: list[Plane] = []
@@ -189,10 +190,10 @@ def _pyramid(pixels: Pixels) -> Iterator[_Strip]:
         for top, bottom in strips(height, width):
             outer = slice(max(0, top - HALO), min(height, bottom + HALO))
             inner = slice(top - outer.start, bottom - outer.start)
-            strip = [p[outer] for p in linear] if scale else linear_rgb(pixels[outer])
+            strip = [p[outer] for p in linear] if scale else linear_rgb(pixels[outer], scratch)
             if halves:
                 halve([p[inner] for p in strip], halves, top)
-            planes = xyb(strip, [any(need) for need in wanted])
+            planes = xyb(strip, [any(need) for need in wanted], scratch)
             yield _Strip(scale, (height, width), wanted, top, bottom, inner, outer, planes)
         linear, (height, width) = halves, half_shape
 
@@ -200,7 +201,8 @@ def _pyramid(pixels: Pixels) -> Iterator[_Strip]:
 def _side(pixels: Pixels) -> list[list[_Channel | None]]:
     """The reference's planes and means, by scale and channel."""
     side: list[list[_Channel | None]] = []
-    for strip in _pyramid(pixels):
+    scratch = Scratch()
+    for strip in _pyramid(pixels, scratch):
         if strip.scale == len(side):
             side.append(
                 [_Channel.empty(need, strip.shape) if any(need) else None for need in strip.wanted]
@@ -209,17 +211,19 @@ def _side(pixels: Pixels) -> list[list[_Channel | None]]:
             if channel is not None and plane is not None:
                 channel.plane[strip.top : strip.bottom] = plane[strip.inner]
                 if channel.mean is not None:
-                    channel.mean[strip.top : strip.bottom] = blur(plane)[strip.inner]
+                    mean = blur(plane, scratch.plane("mean", plane.shape))
+                    channel.mean[strip.top : strip.bottom] = mean[strip.inner]
     return side
 
 
 def _score(side: list[list[_Channel | None]], pixels: Pixels) -> float:
     sums = np.zeros((len(side), 3, 6))
-    for strip in _pyramid(pixels):
+    scratch = Scratch()
+    for strip in _pyramid(pixels, scratch):
         channels = zip(side[strip.scale], strip.planes, strict=True)
         for index, (channel, plane) in enumerate(channels):
             if channel is not None and plane is not None:
-                sums[strip.scale, index] += _strip_sums(channel, plane, strip)
+                sums[strip.scale, index] += _strip_sums(channel, plane, strip, scratch)
     height, width = pixels.shape[:2]
     total = 0.0
     for scale, channels in enumerate(side):
@@ -238,51 +242,64 @@ def _score(side: list[list[_Channel | None]], pixels: Pixels) -> float:
     return 100.0 - 10.0 * total**0.6276336467831387 if total > 0 else 100.0
 
 
-def _strip_sums(channel: _Channel, plane: Plane, strip: _Strip) -> list[float]:
-    """Sums over the strip of ssim, artifact, detail lost, then of their fourth powers."""
-    need = channel.need
+def _strip_sums(channel: _Channel, plane: Plane, strip: _Strip, scratch: Scratch) -> list[float]:
+    """Sums over the strip of ssim, artifact, detail lost, then of their fourth powers.
+
+    Those without a weight stay 0.
+    """
+    need, inner = channel.need, strip.inner
     original = channel.plane[strip.outer]
+    outer_shape = original.shape
     if channel.mean is None:
-        mean: Any = blur(original)[strip.inner]
+        mean: Any = blur(original, scratch.plane("mean", outer_shape))[inner]
     else:
         mean = channel.mean[strip.top : strip.bottom]
-    error: Any = cv2.subtract(original, plane)
-    mean_error = blur(error)[strip.inner]
-    other_mean: Any = cv2.subtract(mean, mean_error)
+    error: Any = np.subtract(original, plane, out=scratch.plane("error", outer_shape))
+    mean_error = blur(error, scratch.plane("mean error", outer_shape))[inner]
+    inner_shape = mean_error.shape
+    other_mean: Any = np.subtract(mean, mean_error, out=scratch.plane("other mean", inner_shape))
     sums = [0.0] * 6
     if need.ssim:
-        powers: Any = cv2.accumulateSquare(plane, cv2.multiply(original, original))
-        variances = blur(powers)[strip.inner]
-        square: Any = cv2.multiply(mean, mean)
-        cv2.subtract(variances, square, dst=variances)
-        cv2.multiply(other_mean, other_mean, dst=square)
-        cv2.subtract(variances, square, dst=variances)
-        cv2.multiply(mean_error, mean_error, dst=square)
-        cv2.multiply(error, error, dst=error)
-        ratio = blur(error)[strip.inner]
+        powers: Any = np.multiply(original, original, out=scratch.plane("powers", outer_shape))
+        cv2.accumulateSquare(plane, powers)
+        variances = blur(powers, scratch.plane("variances", outer_shape))[inner]
+        # Both squared means are twice their product and the square of their difference.
+        square: Any = np.multiply(mean, other_mean, out=scratch.plane("powers", inner_shape))
+        cv2.addWeighted(variances, 1.0, square, -2.0, _C2, dst=variances)
+        np.multiply(mean_error, mean_error, out=square)
+        np.subtract(variances, square, out=variances)
+        np.multiply(error, error, out=error)
+        ratio = blur(error, scratch.plane("ratio", outer_shape))[inner]
         # With e the difference, 2·cov + C2 = (var1 + var2 + C2) - var(e): the textbook's ratio
         # without its cancellation.
         np.subtract(ratio, square, out=ratio)
-        np.add(variances, _C2, out=variances)
         np.divide(ratio, variances, out=ratio)
         # One less the product of both similarities, multiplied out for the same reason.
         np.multiply(ratio, square, out=variances)
         np.add(ratio, square, out=ratio)
         np.subtract(ratio, variances, out=ratio)
-        sums[0], sums[3] = _sums(cv2.threshold(ratio, 0, 0, cv2.THRESH_TOZERO)[1])
+        sums[0], sums[3] = _sums(ratio, cv2.THRESH_TOZERO, (need.ssim_1, need.ssim_4), square)
     if need.artifact or need.detail:
-        inner = strip.inner
-        edges: Any = cv2.absdiff(original[inner], mean)
-        change: Any = cv2.absdiff(plane[inner], other_mean)
+        edges: Any = cv2.absdiff(original[inner], mean, dst=scratch.plane("powers", inner_shape))
+        change: Any = cv2.absdiff(plane[inner], other_mean, dst=other_mean)
         np.subtract(change, edges, out=change)
         np.add(edges, np.float32(1), out=edges)
         np.divide(change, edges, out=change)
         if need.artifact:
-            sums[1], sums[4] = _sums(cv2.threshold(change, 0, 0, cv2.THRESH_TOZERO)[1])
+            weights = (need.artifact_1, need.artifact_4)
+            sums[1], sums[4] = _sums(change, cv2.THRESH_TOZERO, weights, edges)
         if need.detail:
-            sums[2], sums[5] = _sums(cv2.threshold(change, 0, 0, cv2.THRESH_TOZERO_INV)[1])
+            weights = (need.detail_1, need.detail_4)
+            sums[2], sums[5] = _sums(change, cv2.THRESH_TOZERO_INV, weights, edges)
     return sums
 
 
-def _sums(values: Any) -> tuple[float, float]:
-    return cv2.norm(values, cv2.NORM_L1), cv2.norm(cv2.multiply(values, values), cv2.NORM_L2SQR)
+def _sums(
+    values: Plane, sign: int, weights: tuple[float, float], out: Plane
+) -> tuple[float, float]:
+    """Sums of the values of one sign and of their fourth powers, where they have a weight."""
+    one_sided: Any = cv2.threshold(values, 0, 0, sign, dst=out)[1]
+    sum_1 = cv2.norm(one_sided, cv2.NORM_L1) if weights[0] else 0.0
+    if not weights[1]:
+        return sum_1, 0.0
+    return sum_1, cv2.norm(np.multiply(one_sided, one_sided, out=one_sided), cv2.NORM_L2SQR)

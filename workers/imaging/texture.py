@@ -54,14 +54,16 @@ def texture(pixels: Pixels) -> Texture:
     luma = cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY)
     across = cv2.absdiff(luma[:, 1:], luma[:, :-1])
     half = cv2.resize(luma, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
+    columns, rows = max(1, (width - 1) // _BLOCK_PX), max(1, height // _BLOCK_PX)
     blocks = cv2.resize(
-        across,
-        (max(1, width // _BLOCK_PX), max(1, height // _BLOCK_PX)),
+        # Whole blocks only: a fractional scale takes ten times as long.
+        across[: rows * _BLOCK_PX, : columns * _BLOCK_PX],
+        (columns, rows),
         interpolation=cv2.INTER_AREA,
     ).astype(np.float32)
     block_logs = np.log1p(blocks)
     # Cr to a constant: red less luma, which needs no second conversion.
-    chroma = cv2.addWeighted(pixels[..., 0], 0.5, luma, -0.5, 128)
+    chroma = cv2.addWeighted(cv2.extractChannel(pixels, 0), 0.5, luma, -0.5, 128)
     return Texture(
         one=1.0,
         gradient=_log_mean(across),

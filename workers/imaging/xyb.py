@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from .scratch import Scratch
+
     Plane = NDArray[np.float32]
     Pixels = NDArray[np.uint8]
 
@@ -42,41 +44,50 @@ def strips(height: int, width: int) -> Iterator[tuple[int, int]]:
         yield top, min(top + rows, height)
 
 
-def linear_rgb(pixels: Pixels) -> list[Plane]:
+def linear_rgb(pixels: Pixels, scratch: Scratch) -> list[Plane]:
     """(H, W, 3) sRGB uint8 to three linear planes, 0 to 1."""
-    return [cv2.LUT(channel, _LINEAR) for channel in cv2.split(pixels)]  # pyright: ignore[reportReturnType]
+    return [
+        cv2.LUT(channel, _LINEAR, dst=scratch.plane(name, channel.shape))
+        for name, channel in zip(("red", "green", "blue"), cv2.split(pixels), strict=True)
+    ]  # pyright: ignore[reportReturnType]
 
 
-def _root(linear: Sequence[Plane], row: int) -> Plane:
+def _root(linear: Sequence[Plane], row: int, out: Plane) -> Plane:
     """The cube root of one opsin response, not yet less that of the bias.
 
     As ``exp(log / 3)``: no ``cbrt`` here is vectorised, and in float32 they differ by a rounding.
     """
     red, green, blue = _LMS[row]
-    mixed = cv2.addWeighted(linear[0], red, linear[1], green, _BIAS)
-    mixed = cv2.scaleAdd(linear[2], blue, mixed, dst=mixed)
-    cv2.log(mixed, dst=mixed)
-    np.multiply(mixed, np.float32(1 / 3), out=mixed)
-    return cv2.exp(mixed, dst=mixed)  # pyright: ignore[reportReturnType]
+    cv2.addWeighted(linear[0], red, linear[1], green, _BIAS, dst=out)
+    cv2.scaleAdd(linear[2], blue, out, dst=out)
+    cv2.log(out, dst=out)
+    np.multiply(out, np.float32(1 / 3), out=out)
+    return cv2.exp(out, dst=out)  # pyright: ignore[reportReturnType]
 
 
-def xyb(linear: Sequence[Plane], wanted: Sequence[bool]) -> list[Plane | None]:
+def xyb(linear: Sequence[Plane], wanted: Sequence[bool], scratch: Scratch) -> list[Plane | None]:
     """Those of X, Y and B that are wanted, all within 0 to about 1.
 
-    Scaled and shifted as SSIMULACRA2 does: 14 X + 0.42, Y + 0.01, B - Y + 0.55.
+    Scaled and shifted as SSIMULACRA2 does: 14 X + 0.42, Y + 0.01, B - Y + 0.55. They are planes of
+    ``scratch``: until its next taker.
     """
     planes: list[Any] = [None, None, None]
     if not any(wanted):
         return planes
+    shape = linear[0].shape
     root_bias = _BIAS ** (1 / 3)
-    long, medium = _root(linear, 0), _root(linear, 1)
+    long = _root(linear, 0, scratch.plane("long", shape))
+    medium = _root(linear, 1, scratch.plane("medium", shape))
     if wanted[X]:
-        planes[X] = cv2.addWeighted(long, 7.0, medium, -7.0, 0.42)
+        out = scratch.plane("x", shape)
+        planes[X] = cv2.addWeighted(long, 7.0, medium, -7.0, 0.42, dst=out)
     if wanted[Y]:
-        planes[Y] = cv2.addWeighted(long, 0.5, medium, 0.5, 0.01 - root_bias)
+        out = scratch.plane("y", shape)
+        planes[Y] = cv2.addWeighted(long, 0.5, medium, 0.5, 0.01 - root_bias, dst=out)
     if wanted[B]:
-        luma = cv2.addWeighted(long, 0.5, medium, 0.5, -0.55)
-        planes[B] = cv2.subtract(_root(linear, 2), luma)
+        luma = cv2.addWeighted(long, 0.5, medium, 0.5, -0.55, dst=long)
+        out = _root(linear, 2, scratch.plane("b", shape))
+        planes[B] = cv2.subtract(out, luma, dst=out)
     return planes
 
 
@@ -87,4 +98,5 @@ def halve(linear: Sequence[Plane], out: Sequence[Plane], top: int) -> None:
         if height % 2 or width % 2:
             plane = cv2.copyMakeBorder(plane, 0, height % 2, 0, width % 2, cv2.BORDER_REPLICATE)  # noqa: PLW2901 (the padded plane stands for it)
         size = (plane.shape[1] // 2, plane.shape[0] // 2)
-        half[top // 2 : top // 2 + size[1]] = cv2.resize(plane, size, interpolation=cv2.INTER_AREA)
+        part = half[top // 2 : top // 2 + size[1]]
+        cv2.resize(plane, size, dst=part, interpolation=cv2.INTER_AREA)
