@@ -22,7 +22,7 @@ from .ssimulacra2_weights import WEIGHTS
 from .xyb import halve, linear_rgb, strips, xyb
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from numpy.typing import NDArray
 
@@ -124,15 +124,17 @@ class Reference:
         Raises:
             ValueError: the size is not the reference's.
         """
+        return min(_score(side, view) for side, view in self.views(pixels))
+
+    def views(self, pixels: Pixels) -> Iterator[tuple[list[list[_Channel | None]], Pixels]]:
+        """What is compared with what, as in ``score``: one pair, or one a grey."""
         if pixels.shape[:2] != (self.height, self.width):
             raise ValueError(f"{pixels.shape[:2]} against {(self.height, self.width)}")
         # An opaque image is one view, the same on every grey.
         greys = BACKGROUNDS if len(self._sides) > 1 or _transparent(pixels) else BACKGROUNDS[:1]
         sides = self._sides if len(self._sides) > 1 else self._sides * len(greys)
-        return min(
-            _score(side, _padded(on_grey(pixels, grey)))
-            for side, grey in zip(sides, greys, strict=True)
-        )
+        for side, grey in zip(sides, greys, strict=True):
+            yield side, padded(on_grey(pixels, grey))
 
 
 def _transparent(pixels: Pixels) -> bool:
@@ -142,10 +144,11 @@ def _transparent(pixels: Pixels) -> bool:
 def _views(pixels: Pixels) -> Iterator[Pixels]:
     """What is compared: the pixels, or with real transparency the pixels on each background."""
     for grey in BACKGROUNDS if _transparent(pixels) else BACKGROUNDS[:1]:
-        yield _padded(on_grey(pixels, grey))
+        yield padded(on_grey(pixels, grey))
 
 
-def _padded(pixels: Pixels) -> Any:
+def padded(pixels: Any) -> Any:
+    """Any plane or image continued by reflection to at least ``MIN_SIDE_PX`` a side."""
     height, width = pixels.shape[:2]
     down, right = max(0, MIN_SIDE_PX - height), max(0, MIN_SIDE_PX - width)
     if not down and not right:
@@ -179,7 +182,7 @@ class _Strip(NamedTuple):
     planes: list[Plane | None]
 
 
-def _pyramid(pixels: Pixels) -> Iterator[_Strip]:
+def pyramid(pixels: Pixels) -> Iterator[_Strip]:
     """Every strip of every scale in XYB; only the next scale's linear planes are ever held."""
     height, width = pixels.shape[:2]
     linear: list[Plane] = []
@@ -200,7 +203,7 @@ def _pyramid(pixels: Pixels) -> Iterator[_Strip]:
 def _side(pixels: Pixels) -> list[list[_Channel | None]]:
     """The reference's planes and means, by scale and channel."""
     side: list[list[_Channel | None]] = []
-    for strip in _pyramid(pixels):
+    for strip in pyramid(pixels):
         if strip.scale == len(side):
             side.append(
                 [_Channel.empty(need, strip.shape) if any(need) else None for need in strip.wanted]
@@ -215,11 +218,11 @@ def _side(pixels: Pixels) -> list[list[_Channel | None]]:
 
 def _score(side: list[list[_Channel | None]], pixels: Pixels) -> float:
     sums = np.zeros((len(side), 3, 6))
-    for strip in _pyramid(pixels):
+    for strip in pyramid(pixels):
         channels = zip(side[strip.scale], strip.planes, strict=True)
         for index, (channel, plane) in enumerate(channels):
             if channel is not None and plane is not None:
-                sums[strip.scale, index] += _strip_sums(channel, plane, strip)
+                sums[strip.scale, index] += strip_sums(channel, plane, strip, _sums)
     height, width = pixels.shape[:2]
     total = 0.0
     for scale, channels in enumerate(side):
@@ -229,6 +232,11 @@ def _score(side: list[list[_Channel | None]], pixels: Pixels) -> float:
                 means[3:] **= 0.25
                 total += float(np.dot(channel.need, means))
         height, width = (height + 1) // 2, (width + 1) // 2
+    return scored(total)
+
+
+def scored(total: float) -> float:
+    """The weighted sum of all pooled features on the scale of the score."""
     total *= 0.9562382616834844
     total = (
         2.326765642916932 * total
@@ -238,8 +246,13 @@ def _score(side: list[list[_Channel | None]], pixels: Pixels) -> float:
     return 100.0 - 10.0 * total**0.6276336467831387 if total > 0 else 100.0
 
 
-def _strip_sums(channel: _Channel, plane: Plane, strip: _Strip) -> list[float]:
-    """Sums over the strip of ssim, artifact, detail lost, then of their fourth powers."""
+def strip_sums(
+    channel: _Channel, plane: Plane, strip: _Strip, pool: Callable[[Any], tuple[Any, Any]]
+) -> list[Any]:
+    """Sums over the strip of ssim, artifact, detail lost, then of their fourth powers.
+
+    ``pool`` sums one map and its fourth power: to numbers, or to arrays of one a region.
+    """
     need = channel.need
     original = channel.plane[strip.outer]
     if channel.mean is None:
@@ -249,7 +262,7 @@ def _strip_sums(channel: _Channel, plane: Plane, strip: _Strip) -> list[float]:
     error: Any = cv2.subtract(original, plane)
     mean_error = blur(error)[strip.inner]
     other_mean: Any = cv2.subtract(mean, mean_error)
-    sums = [0.0] * 6
+    sums: list[Any] = [0.0] * 6
     if need.ssim:
         powers: Any = cv2.accumulateSquare(plane, cv2.multiply(original, original))
         variances = blur(powers)[strip.inner]
@@ -269,7 +282,7 @@ def _strip_sums(channel: _Channel, plane: Plane, strip: _Strip) -> list[float]:
         np.multiply(ratio, square, out=variances)
         np.add(ratio, square, out=ratio)
         np.subtract(ratio, variances, out=ratio)
-        sums[0], sums[3] = _sums(cv2.threshold(ratio, 0, 0, cv2.THRESH_TOZERO)[1])
+        sums[0], sums[3] = pool(cv2.threshold(ratio, 0, 0, cv2.THRESH_TOZERO)[1])
     if need.artifact or need.detail:
         inner = strip.inner
         edges: Any = cv2.absdiff(original[inner], mean)
@@ -278,9 +291,9 @@ def _strip_sums(channel: _Channel, plane: Plane, strip: _Strip) -> list[float]:
         np.add(edges, np.float32(1), out=edges)
         np.divide(change, edges, out=change)
         if need.artifact:
-            sums[1], sums[4] = _sums(cv2.threshold(change, 0, 0, cv2.THRESH_TOZERO)[1])
+            sums[1], sums[4] = pool(cv2.threshold(change, 0, 0, cv2.THRESH_TOZERO)[1])
         if need.detail:
-            sums[2], sums[5] = _sums(cv2.threshold(change, 0, 0, cv2.THRESH_TOZERO_INV)[1])
+            sums[2], sums[5] = pool(cv2.threshold(change, 0, 0, cv2.THRESH_TOZERO_INV)[1])
     return sums
 
 
