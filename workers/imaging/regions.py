@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     Mask = NDArray[np.bool_]
     Plane = NDArray[np.float32]
 
-SALIENT_SHARE: Final = 0.25
+SALIENT_SHARE: Final = 0.13
 """Share of the pixels that faces and the strongest detail may take before they are rounded off."""
 
 _FACE: Final = 0.76
@@ -25,14 +25,15 @@ _SMALLEST_SIDE_PX: Final = 16
 _ROUNDED: Final = 0.015
 _DILATED: Final = 0.012
 _MOST_SHARE: Final = 0.6
-_NEAR: Final = 0.03
+_NEAR: Final = 0.012
+_LEAST_REACH_PX: Final = 8.0
 
 
 def salient_region(pixels: NDArray[np.uint8]) -> Mask:
     """Salient pixels of (H, W, 3 or 4) uint8 sRGB, as (H, W) bool; deterministic.
 
     From ``saliency.saliency``: every face with its margin, and of the rest the strongest edges and
-    detail until a quarter of the pixels are taken. The region is then closed and dilated by about
+    detail until an eighth of the pixels are taken. The region is then closed and dilated by about
     1.2% of the longest side, so that its border runs beside what it holds and not through it: 10
     to 60% of most photographs. Nothing is salient in a flat or tiny image.
     """
@@ -58,15 +59,15 @@ def salient_region(pixels: NDArray[np.uint8]) -> Mask:
 
 
 def depth(region: Mask) -> Plane:
-    """How far into the background each pixel lies: 0 in the region, 1 from 3% of the longest side.
+    """How deep in the background each pixel lies: 0 in the region, 1 deep outside.
 
-    (H, W) float32, rising smoothly with the distance to the region; all 1 without a region.
+    (H, W) float32, rising smoothly over 1.2% of the longest side; all 1 without a region.
     """
     if not region.any():
         return np.ones(region.shape, np.float32)
     outside = (~region).astype(np.uint8)
     distance: Any = cv2.distanceTransform(outside, cv2.DIST_L2, cv2.DIST_MASK_5)
-    reach = max(8.0, _NEAR * max(region.shape))
+    reach = max(_LEAST_REACH_PX, _NEAR * max(region.shape))
     slope = np.clip(distance / reach, 0.0, 1.0)
     return (slope * slope * (3.0 - 2.0 * slope)).astype(np.float32)
 
