@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     Plane = NDArray[np.float32]
 
 
+_BLOCK_PX: Final = 16
+
+
 class Treatment(Protocol):
     """Encodes with a background that is poorer the stronger the treatment."""
 
@@ -75,13 +78,15 @@ class Softened:
     """Any codec: the background replaced by the codec's own decode at a lower quality."""
 
     name: Final = "softened"
-    first: Final = 16.0
+    first: Final = 10.0
     strongest: Final = 60.0
 
     def __init__(self, codec: Codec, pixels: Pixels, depth: Plane, metadata: Metadata) -> None:
         self._codec = codec
         self._pixels = pixels
         self._metadata = metadata
+        if codec.format == "webp":
+            depth = by_macroblock(depth)
         self._weight: Any = cv2.merge([depth] * 3)
         self._poorer = lru_cache(maxsize=4)(self._decoded)
 
@@ -97,6 +102,19 @@ class Softened:
         exact = self._pixels[..., :3].astype(np.float32)
         mixed[..., :3] = np.rint(exact + (poorer - exact) * self._weight).astype(np.uint8)
         return self._codec.encode(mixed, quality, self._metadata)
+
+
+def by_macroblock(depth: Plane) -> Plane:
+    """The least depth of each 16 px block in all its pixels.
+
+    VP8 predicts and codes by macroblock: one that is half exact takes as much as a whole one.
+    """
+    height, width = depth.shape
+    rows, columns = -(-height // _BLOCK_PX), -(-width // _BLOCK_PX)
+    bottom, right = rows * _BLOCK_PX - height, columns * _BLOCK_PX - width
+    whole: Any = cv2.copyMakeBorder(depth, 0, bottom, 0, right, cv2.BORDER_REPLICATE)
+    least = whole.reshape(rows, _BLOCK_PX, columns, _BLOCK_PX).min(axis=(1, 3))
+    return least.repeat(_BLOCK_PX, axis=0).repeat(_BLOCK_PX, axis=1)[:height, :width]
 
 
 def treatment_of(

@@ -6,19 +6,21 @@ import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
+import numpy as np
+
 from .candidate import Candidate, attempt
 from .codec import load
 from .codecs import ALPHA_FORMATS, lossy_codecs
 from .floors import FloorsOutcome
 from .jpeg import decode_jpeg
+from .search import BELOW
 from .treatment import treatment_of
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
     from .candidate import Trial
-    from .codec import Codec
+    from .codec import Codec, QualityScale
     from .floors import FloorOriginal, FloorReference
     from .region_score import RegionScores
     from .treatment import Treatment
@@ -29,6 +31,7 @@ _ENOUGH: Final = 0.6
 _AIM: Final = 0.25
 _LEAST_SHARE, _MOST_SHARE = 0.01, 0.97
 _MAY_SAVE: Final = 1.3
+_HOPELESS: Final = 1.1
 _LEAST_SIDE_PX: Final = 64
 _NO_JPEGLIB: Final = "coded uniformly: jpeglib is not installed, so no background is requantised"
 
@@ -125,7 +128,7 @@ def _strongest(
     floors = original.floors
     quality = uniform.quality
     assert quality is not None  # noqa: S101 (a lossy codec has a quality)
-    allowed = floors.background - 0.5
+    allowed = floors.background - BELOW
     start = reference.scorer.score(_decoded(uniform)).background
     if start is None or start < allowed + 2 * _ENOUGH:
         return None, 0
@@ -144,16 +147,28 @@ def _strongest(
                 return best, probe
         if background >= allowed and not floors.kept(scores):
             # What the background lost is felt in the region: it needs a little more itself.
-            higher = [one for one in codec.scale.qualities if one > quality]
-            if not higher:
+            short = floors.salient - BELOW - (scores.salient or 100.0)
+            higher = _raised(codec.scale, quality, floors.salient, short)
+            if higher is None or len(data) > _HOPELESS * len(uniform.data):
                 return best, probe
-            quality = higher[0]
+            quality, curve = higher, _Curve(start)
             continue
         wanted = curve.strength(allowed + _AIM)
         if wanted is None or (wanted >= treatment.strongest <= strength):
             return best, probe
         strength = min(treatment.strongest, wanted)
     return best, _PROBES
+
+
+def _raised(scale: QualityScale, quality: float, target: float, short: float) -> float | None:
+    """The least quality above that should make up for a score ``short`` of ``target``."""
+    qualities, distortions = zip(*scale.typical, strict=True)
+    wanted = np.log((100.0 - target) / (100.0 - target + short))
+    now = np.log(np.interp(quality, qualities, distortions))
+    for higher in scale.qualities:
+        if higher > quality and np.log(np.interp(higher, qualities, distortions)) <= now + wanted:
+            return higher
+    return None
 
 
 class _Curve:
