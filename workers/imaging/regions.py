@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     Mask = NDArray[np.bool_]
     Plane = NDArray[np.float32]
 
-SALIENT_SHARE: Final = 0.13
+SALIENT_SHARE: Final = 0.12
 """Share of the pixels that faces and the strongest detail may take before they are rounded off."""
 
 _FACE: Final = 0.76

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import cached_property, lru_cache
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Protocol
 
 import cv2
 import numpy as np
@@ -26,20 +26,12 @@ _BLOCK_PX: Final = 16
 class Treatment(Protocol):
     """Encodes with a background that is poorer the stronger the treatment."""
 
-    @property
-    def name(self) -> str:
-        """As in ``floors.FloorsOutcome``."""
-        ...
-
-    @property
-    def first(self) -> float:
-        """The strength to begin with."""
-        ...
-
-    @property
-    def strongest(self) -> float:
-        """More is never worth trying."""
-        ...
+    name: ClassVar[str]
+    """As in ``floors.FloorsOutcome``."""
+    first: ClassVar[float]
+    """The strength to begin with."""
+    strongest: ClassVar[float]
+    """More is never worth trying."""
 
     def encode(self, quality: float, strength: float) -> bytes:
         """Bytes as ``Codec.encode`` gives them; strength 0 leaves the background alone."""
@@ -49,9 +41,9 @@ class Treatment(Protocol):
 class Requantised:
     """JPEG: AC coefficients of the background in coarser steps."""
 
-    name: Final = "requantised"
-    first: Final = 2.0
-    strongest: Final = 12.0
+    name: ClassVar[str] = "requantised"
+    first: ClassVar[float] = 2.0
+    strongest: ClassVar[float] = 12.0
 
     def __init__(self, codec: Codec, pixels: Pixels, depth: Plane) -> None:
         self._codec = codec
@@ -77,9 +69,9 @@ class Requantised:
 class Softened:
     """Any codec: the background replaced by the codec's own decode at a lower quality."""
 
-    name: Final = "softened"
-    first: Final = 10.0
-    strongest: Final = 60.0
+    name: ClassVar[str] = "softened"
+    first: ClassVar[float] = 10.0
+    strongest: ClassVar[float] = 60.0
 
     def __init__(self, codec: Codec, pixels: Pixels, depth: Plane, metadata: Metadata) -> None:
         self._codec = codec

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from .candidate import Trial
-    from .codec import Codec, QualityScale
+    from .codec import Codec, Metadata, QualityScale
     from .floors import FloorOriginal, FloorReference
     from .region_score import RegionScores
     from .treatment import Treatment
@@ -38,7 +38,7 @@ _NO_JPEGLIB: Final = "coded uniformly: jpeglib is not installed, so no backgroun
 
 @dataclass(frozen=True, slots=True)
 class _Tried:
-    """One treated encoding."""
+    """One treated encoding; finished if it keeps the floors."""
 
     quality: float
     strength: float
@@ -71,13 +71,11 @@ def attempt_floors(
         if treatment is None:
             best = replace(uniform, notes=(*uniform.notes, _NO_JPEGLIB))
         else:
-            tried, probes = _strongest(treatment, codec, original, uniform, reference)
+            tried, probes = _strongest(treatment, codec, original, uniform, trial.metadata)
             best = replace(uniform, probes=uniform.probes + probes)
-            if tried is not None:
-                data = codec.finish(tried.data, trial.metadata)
-                if len(data) < len(uniform.data):
-                    best = replace(best, data=data, quality=tried.quality)
-                    used, strength = treatment.name, tried.strength
+            if tried is not None and len(tried.data) < len(uniform.data):
+                best = replace(best, data=tried.data, quality=tried.quality)
+                used, strength = treatment.name, tried.strength
     scores = reference.scorer.score(_decoded(best), tiles=True)
     if used != "uniform" and not original.floors.kept(scores):
         best, used, strength = uniform, "uniform", 0.0
@@ -122,14 +120,15 @@ def _strongest(
     codec: Codec,
     original: FloorOriginal,
     uniform: Candidate,
-    reference: FloorReference,
+    metadata: Metadata,
 ) -> tuple[_Tried | None, int]:
     """The strongest treatment within both floors, and the encodings that it took to find it."""
     floors = original.floors
+    scorer = _reference(original, uniform.format).scorer
     quality = uniform.quality
     assert quality is not None  # noqa: S101 (a lossy codec has a quality)
     allowed = floors.background - BELOW
-    start = reference.scorer.score(_decoded(uniform)).background
+    start = scorer.score(_decoded(uniform)).background
     if start is None or start < allowed + 2 * _ENOUGH:
         return None, 0
     curve = _Curve(start)
@@ -137,19 +136,24 @@ def _strongest(
     strength = treatment.first
     for probe in range(1, _PROBES + 1):
         data = treatment.encode(quality, strength)
-        scores = reference.scorer.score(codec.decode(data))
+        scores = scorer.score(codec.decode(data))
         tried = _Tried(quality, strength, data, scores)
         background = scores.background or start
         curve.add(strength, background)
-        if floors.kept(scores) and (best is None or len(data) < len(best.data)):
-            best = tried
+        if floors.kept(scores):
+            # Finished, since what a JPEG takes before that says little.
+            tried = replace(tried, data=codec.finish(data, metadata))
+            best = min((one for one in (best, tried) if one), key=lambda one: len(one.data))
             if background <= allowed + _ENOUGH:
                 return best, probe
         if background >= allowed and not floors.kept(scores):
             # What the background lost is felt in the region: it needs a little more itself.
             short = floors.salient - BELOW - (scores.salient or 100.0)
             higher = _raised(codec.scale, quality, floors.salient, short)
-            if higher is None or len(data) > _HOPELESS * len(uniform.data):
+            if higher is None or (
+                # A JPEG is yet to be finished, and may shrink more than this.
+                codec.format != "jpeg" and len(data) > _HOPELESS * len(uniform.data)
+            ):
                 return best, probe
             quality, curve = higher, _Curve(start)
             continue
