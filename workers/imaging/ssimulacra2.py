@@ -249,7 +249,7 @@ def scored(total: float) -> float:
 def strip_sums(
     channel: _Channel, plane: Plane, strip: _Strip, pool: Callable[[Any], tuple[Any, Any]]
 ) -> list[Any]:
-    """Sums over the strip of ssim, artifact, detail lost, then of fourth powers, made by ``pool``."""
+    """Sums over the strip of ssim, artifact, detail lost, then of fourth powers, by ``pool``."""
     need = channel.need
     original = channel.plane[strip.outer]
     if channel.mean is None:
