@@ -32,6 +32,7 @@ from typing import TYPE_CHECKING
 import cv2
 import thumbor_peer
 
+from pixfleet.config.contract import Floors
 from pixfleet.config.recipes import load_recipe
 from pixfleet.workers.imaging.decode import decode
 from pixfleet.workers.imaging.encode import Encoded, EncodeRequest, codec_versions, encode_variant
@@ -117,6 +118,7 @@ def _make(path: Path, out: Path) -> float:
     placements = [place(source, width=width, height=None, fit="fit") for width in WIDTHS]
     largest = max((placement.size for placement in placements), key=lambda size: size.width)
     raster = decode(data, header, needed=largest)
+    assert not isinstance(recipe.quality, Floors)
     request = EncodeRequest(("jpeg",), "each", recipe.quality, recipe.max_probes)
     folder = out / path.name
     folder.mkdir(parents=True)

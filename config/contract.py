@@ -76,6 +76,35 @@ class Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+class Floors(Frozen):
+    """A promise in two parts: what catches the eye, and the rest, each scored by itself.
+
+    Salient are faces first, then text and strong edges, then detail.
+    """
+
+    salient: float = Field(ge=10, le=100, description="SSIMULACRA2 of the salient region")
+    background: float = Field(ge=10, le=100, description="SSIMULACRA2 of all other pixels")
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if self.background > self.salient:
+            raise ValueError(
+                f"background = {self.background:g} above salient = {self.salient:g}: "
+                "the salient floor is the higher one"
+            )
+        return self
+
+    def __str__(self) -> str:
+        return f"{self.salient:g}/{self.background:g}"
+
+
+Quality = Annotated[
+    Annotated[float, Field(ge=10, le=100), Tag("number")] | Annotated[Floors, Tag("floors")],
+    Discriminator(lambda quality: "floors" if isinstance(quality, (dict, Floors)) else "number"),
+]
+"""One SSIMULACRA2 for all pixels, or two floors."""
+
+
 class VariantSpec(Frozen):
     """One derivative that a recipe asks for.
 
@@ -98,8 +127,9 @@ class VariantSpec(Frozen):
     pick: Literal["each", "smallest"] = Field(
         default="each", description="make every format, or only the smallest that passes"
     )
-    quality: float | None = Field(
-        default=None, ge=10, le=100, description="SSIMULACRA2 target; the recipe's when absent"
+    quality: Quality | None = Field(
+        default=None,
+        description="SSIMULACRA2 target, or {salient, background}; the recipe's when absent",
     )
 
     @model_validator(mode="after")
@@ -116,8 +146,12 @@ class Recipe(Frozen):
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,47}$")
     description: str = ""
-    quality: float = Field(
-        default=75, ge=10, le=100, description="SSIMULACRA2 that each variant reaches (-0.5/+1)"
+    quality: Quality = Field(
+        default=75,
+        description=(
+            "SSIMULACRA2 that each variant reaches (-0.5/+1), or {salient, background}: "
+            "one floor for what catches the eye and a lower one for the rest"
+        ),
     )
     max_probes: int = Field(default=5, ge=2, le=12, description="encodes tried per variant")
     avif_speed: int = Field(default=9, ge=0, le=10, description="0 slowest and smallest")
@@ -196,6 +230,29 @@ class Failure(Frozen):
     variant: str | None = Field(default=None, description="the variant concerned; null: the image")
 
 
+class FloorsResult(Frozen):
+    """How a variant keeps its two floors; all scores are of the pixels of the final bytes."""
+
+    salient_target: float
+    background_target: float
+    salient_score: float | None = Field(description="null: nothing is salient")
+    background_score: float | None = Field(description="null: everything is salient")
+    salient_share: float = Field(description="of the pixels, 0 to 1")
+    worst_tile_score: float | None = Field(
+        description="lowest score of all tiles of 128 px; null: too small for one"
+    )
+    treatment: Literal["uniform", "requantised", "softened"] = Field(
+        description="of the background; uniform: none, since none took fewer bytes"
+    )
+    strength: float = Field(
+        description=(
+            "requantised: excess spacing in quantiser steps; softened: encoder qualities below "
+            "the variant's; uniform: 0"
+        )
+    )
+    uniform_bytes: int = Field(description="what uniform coding took for the same floors")
+
+
 class VariantResult(Frozen):
     """One file that was made."""
 
@@ -209,9 +266,15 @@ class VariantResult(Frozen):
     frames: int = 1
     quality: float | None = Field(description="encoder's own quality; null where lossless")
     metric: Literal["ssimulacra2", "lossless", "source"]
-    target: float
-    score: float | None
+    target: float = Field(description="the salient one where there are two floors")
+    score: float | None = Field(
+        description=(
+            "with two floors that of the region nearer to its floor, on the scale of the salient "
+            "one: background - background_target + salient_target"
+        )
+    )
     reached: bool = Field(description="is the score within -0.5 of the target")
+    floors: FloorsResult | None = Field(default=None, description="null with one target")
     probes: int
     encoder: str = Field(description="library and version")
     cpu_s: float
@@ -348,11 +411,15 @@ class BatchSummary(Frozen):
     report: str
 
 
+_TAGS: Final = frozenset({"number", "floors"})
+"""Parts of pydantic's paths that no message has."""
+
+
 def explain(error: ValidationError) -> str:
     """Every fault of a message on a line: path, reason."""
     lines: list[str] = []
     for fault in error.errors(include_url=False):
-        path = ".".join(str(part) for part in fault["loc"]) or "(message)"
+        path = ".".join(str(part) for part in fault["loc"] if part not in _TAGS) or "(message)"
         lines.append(f"{path}: {re.sub('^Value error, ', '', fault['msg'])}")
     return "; ".join(lines)
 

@@ -8,6 +8,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from pixfleet.config.contract import Floors
 from pixfleet.config.recipes import builtin_names, load_recipe
 
 from .terminal import JsonOption, print_json
@@ -25,7 +26,7 @@ def list_recipes(json_: JsonOption = False) -> None:
     table = Table("recipe", "quality", "variants", "what it is for", box=None)
     for recipe in recipes:
         names = ", ".join(spec.name for spec in recipe.variants)
-        table.add_row(recipe.name, f"{recipe.quality:g}", names, recipe.description)
+        table.add_row(recipe.name, quality_text(recipe.quality), names, recipe.description)
     Console().print(table)
 
 
@@ -42,7 +43,8 @@ def show_recipe(
         print_json(recipe.model_dump(mode="json"))
         return
     table = Table(show_header=False, box=None)
-    for field, value in recipe.model_dump(mode="json", exclude={"variants"}).items():
+    fields = recipe.model_dump(mode="json", exclude={"variants"})
+    for field, value in {**fields, "quality": quality_text(recipe.quality)}.items():
         shown = ", ".join(value) if isinstance(value, list) else str(value)
         table.add_row(field, shown or "–")
     console = Console()
@@ -50,6 +52,11 @@ def show_recipe(
     variants = Table("variant", "fit", "box, px", "formats", "pick", "quality", box=None)
     for spec in recipe.variants:
         box = f"{spec.width or '–'} x {spec.height or '–'}"
-        quality = f"{spec.quality or recipe.quality:g}"
+        quality = quality_text(spec.quality or recipe.quality)
         variants.add_row(spec.name, spec.fit, box, ", ".join(spec.formats), spec.pick, quality)
     console.print(variants)
+
+
+def quality_text(quality: float | Floors) -> str:
+    """``75``, or ``80/65`` for two floors."""
+    return str(quality) if isinstance(quality, Floors) else f"{quality:g}"

@@ -17,6 +17,7 @@ from pixfleet.config.contract import (
 )
 
 from .imaging.encode import codec_versions
+from .imaging.requantise import requantiser
 from .memo.memo import Memo, MemoLinks
 from .sight import detector
 
@@ -37,7 +38,7 @@ class Recalled:
 def job_key(recipe: Recipe, sha256: str) -> str:
     """The memo key of a whole job: content, recipe, and versions of everything that makes it."""
     asked = recipe.model_dump(mode="json", exclude={"name", "description", "execution"})
-    return Memo.key("job", sha256, asked, codec_versions(), detector())
+    return Memo.key("job", sha256, asked, codec_versions(), detector(), requantiser())
 
 
 def remember(runtime: Runtime, job: ImageJob, manifest: Manifest) -> None:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import hashlib
 import io
 import time
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from pixfleet.config import contract
 from pixfleet.config.contract import (
     SUFFIXES,
     Failure,
@@ -24,6 +25,7 @@ from .imaging.animation import encode_animation
 from .imaging.encode import (
     Encoded,
     EncodeRequest,
+    Floors,
     FormatFailure,
     Lessons,
     SourceBytes,
@@ -32,7 +34,9 @@ from .imaging.encode import (
 )
 from .imaging.exif import copyright_exif
 from .imaging.metadata import stripped
+from .imaging.requantise import requantiser
 from .memo.memo import Memo, MemoEntry, MemoValue
+from .sight import detector
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -113,10 +117,17 @@ def variant_key(sha256: str, recipe: Recipe, spec: VariantSpec) -> str:
         "variant",
         sha256,
         spec.model_dump(mode="json", exclude={"name"}),
-        spec.quality or recipe.quality,
+        _promise(spec.quality or recipe.quality),
         settings,
         {name: versions[name] for name in spec.formats},
     )
+
+
+def _promise(quality: float | contract.Floors) -> Any:
+    """A target as part of a memo key: with two floors, what finds and treats the regions counts."""
+    if isinstance(quality, contract.Floors):
+        return [quality.model_dump(mode="json"), detector(), requantiser()]
+    return quality
 
 
 class _NotWhole(Exception):  # noqa: N818 (carries a part out of a computation, not an error)
@@ -205,16 +216,22 @@ class VariantMaker:
 
     def _request(self, spec: VariantSpec, parked: Parked) -> EncodeRequest:
         recipe = self._recipe
+        quality = spec.quality or recipe.quality
         return EncodeRequest(
             formats=spec.formats,
             pick=spec.pick,
-            target=spec.quality or recipe.quality,
+            target=quality.salient if isinstance(quality, contract.Floors) else quality,
             max_probes=recipe.max_probes,
             avif_speed=recipe.avif_speed,
             background=rgb(recipe.background),
             icc=parked.icc,
             exif=parked.exif,
             source=parked.source,
+            floors=(
+                Floors(quality.salient, quality.background)
+                if isinstance(quality, contract.Floors)
+                else None
+            ),
         )
 
     def _recalled(self, entry: MemoEntry | MemoValue, spec: VariantSpec) -> Part:
@@ -276,5 +293,6 @@ def _meta(encoded: Encoded) -> dict[str, Any]:
         "encoder": encoded.encoder,
         "cpu_s": round(encoded.cpu_s, 4),
         "kept_source": encoded.kept_source,
+        "floors": encoded.floors and asdict(encoded.floors),
         "notes": encoded.notes,
     }

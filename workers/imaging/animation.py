@@ -118,6 +118,9 @@ def _format(
         candidate = animate(frames, loop, name, request)
     except EncodeError as error:
         return FormatFailure(name, error)
+    if request.floors is not None and candidate.metric != "lossless":
+        note = "animated: the salient floor holds for all pixels of a frame together"
+        candidate = replace(candidate, notes=(*candidate.notes, note))
     encoded = finished(candidate, first, request, time.thread_time() - start_s)
     return replace(encoded, frames=len(frames))
 

@@ -11,8 +11,10 @@ from pixfleet.workers.errors import EncodeError
 from .candidate import Abandoned, Candidate, Trial, attempt
 from .codec import Metadata
 from .codecs import FORMATS, codec_versions
+from .floors import FloorOriginal, Floors, FloorsOutcome
 from .lessons import Lessons
 from .original import Original, flattened
+from .two_floors import attempt_floors
 
 if TYPE_CHECKING:
     import numpy as np
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 __all__ = [
     "EncodeRequest",
     "Encoded",
+    "Floors",
     "FormatFailure",
     "Lessons",
     "SourceBytes",
@@ -66,6 +69,7 @@ class EncodeRequest:
         icc: the profile the pixels are in, to be embedded; None for sRGB.
         exif: a small EXIF block to embed, without orientation.
         source: the source's bytes; kept instead of a variant of its format that is no smaller.
+        floors: two targets, by region, in place of one; ``target`` is then the salient one.
     """
 
     formats: tuple[str, ...]
@@ -77,12 +81,14 @@ class EncodeRequest:
     icc: bytes | None = None
     exif: bytes | None = None
     source: SourceBytes | None = None
+    floors: Floors | None = None
 
     def __post_init__(self) -> None:
         """Refuse what no caller should send.
 
         Raises:
-            ValueError: an unknown format or pick, no format, or no probe.
+            ValueError: an unknown format or pick, no format, no probe, or floors that are not
+                those of the target.
         """
         unknown = set(self.formats) - set(FORMATS)
         if unknown or not self.formats:
@@ -91,6 +97,8 @@ class EncodeRequest:
             raise ValueError(f"pick {self.pick!r}: each or smallest")
         if self.max_probes < 1:
             raise ValueError(f"max_probes {self.max_probes}: at least 1")
+        if self.floors is not None and self.floors.salient != self.target:
+            raise ValueError(f"target {self.target:g} is not the salient floor of {self.floors}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +120,8 @@ class Encoded:
         kept_source: ``data`` are the source's own bytes.
         notes: what a reader of the manifest should know.
         frames: 1, or those of an animation.
+        floors: how two floors are kept; ``score`` is then ``Floors.bound`` of both regions. None
+            with one target, and for the source's own bytes.
     """
 
     format: str
@@ -129,6 +139,7 @@ class Encoded:
     kept_source: bool
     notes: tuple[str, ...]
     frames: int = 1
+    floors: FloorsOutcome | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +166,10 @@ def encode_variant(
         the smallest file within the promise, or the best score when none keeps it; what else was
         tried is in its notes.
     """
-    original = Original(pixels, request.background, lessons)
+    if request.floors is None:
+        original = Original(pixels, request.background, lessons)
+    else:
+        original = FloorOriginal(pixels, request.background, request.floors)
     if request.pick == "each":
         # The cheap searches first: what they learn of the image starts the dear ones nearer.
         order = sorted(set(request.formats), key=_CHEAPEST_FIRST.index)
@@ -180,15 +194,23 @@ def _encoded(
         bytes_to_beat=bytes_to_beat,
     )
     start_s = time.thread_time()
+    floors: FloorsOutcome | None = None
     try:
-        candidate = attempt(original, name, trial)
+        if isinstance(original, FloorOriginal):
+            candidate, floors = attempt_floors(original, name, trial)
+        else:
+            candidate = attempt(original, name, trial)
     except EncodeError as error:
         return FormatFailure(name, error)
-    return finished(candidate, original, request, time.thread_time() - start_s)
+    return finished(candidate, original, request, time.thread_time() - start_s, floors)
 
 
 def finished(
-    candidate: Candidate, original: Original, request: EncodeRequest, cpu_s: float
+    candidate: Candidate,
+    original: Original,
+    request: EncodeRequest,
+    cpu_s: float,
+    floors: FloorsOutcome | None = None,
 ) -> Encoded:
     """The candidate as a variant, or the source's own bytes where those are no larger."""
     encoded = Encoded(
@@ -206,6 +228,7 @@ def finished(
         cpu_s=cpu_s,
         kept_source=False,
         notes=candidate.notes,
+        floors=floors,
     )
     source = request.source
     if source is None or source.format != encoded.format or len(source.data) > len(encoded.data):
@@ -223,6 +246,7 @@ def finished(
         encoder="source",
         kept_source=True,
         notes=(note,),
+        floors=None,
     )
 
 

@@ -23,11 +23,14 @@ from .ssimulacra2_weights import WEIGHTS
 from .xyb import halve, linear_rgb, strips, xyb
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from numpy.typing import NDArray
 
     Plane = NDArray[np.float32]
+    # A map of errors, which sign of it counts, its weights, a plane for the result: the sums of
+    # magnitudes and of fourth powers.
+    Pool = Callable[[Any, int, tuple[float, float], Any], tuple[Any, Any]]
     Pixels = NDArray[np.uint8]
 
 SCALES: Final = 6
@@ -125,15 +128,17 @@ class Reference:
         Raises:
             ValueError: the size is not the reference's.
         """
+        return min(_score(side, view) for side, view in self.views(pixels))
+
+    def views(self, pixels: Pixels) -> Iterator[tuple[list[list[_Channel | None]], Pixels]]:
+        """What is compared with what, as in ``score``: one pair, or one a grey."""
         if pixels.shape[:2] != (self.height, self.width):
             raise ValueError(f"{pixels.shape[:2]} against {(self.height, self.width)}")
         # An opaque image is one view, the same on every grey.
         greys = BACKGROUNDS if len(self._sides) > 1 or _transparent(pixels) else BACKGROUNDS[:1]
         sides = self._sides if len(self._sides) > 1 else self._sides * len(greys)
-        return min(
-            _score(side, _padded(on_grey(pixels, grey)))
-            for side, grey in zip(sides, greys, strict=True)
-        )
+        for side, grey in zip(sides, greys, strict=True):
+            yield side, padded(on_grey(pixels, grey))
 
 
 def _transparent(pixels: Pixels) -> bool:
@@ -143,10 +148,11 @@ def _transparent(pixels: Pixels) -> bool:
 def _views(pixels: Pixels) -> Iterator[Pixels]:
     """What is compared: the pixels, or with real transparency the pixels on each background."""
     for grey in BACKGROUNDS if _transparent(pixels) else BACKGROUNDS[:1]:
-        yield _padded(on_grey(pixels, grey))
+        yield padded(on_grey(pixels, grey))
 
 
-def _padded(pixels: Pixels) -> Any:
+def padded(pixels: Any) -> Any:
+    """Any plane or image continued by reflection to at least ``MIN_SIDE_PX`` a side."""
     height, width = pixels.shape[:2]
     down, right = max(0, MIN_SIDE_PX - height), max(0, MIN_SIDE_PX - width)
     if not down and not right:
@@ -180,7 +186,7 @@ class _Strip(NamedTuple):
     planes: list[Plane | None]
 
 
-def _pyramid(pixels: Pixels, scratch: Scratch) -> Iterator[_Strip]:
+def pyramid(pixels: Pixels, scratch: Scratch) -> Iterator[_Strip]:
     """Every strip of every scale in XYB; only the next scale's linear planes are ever held."""
     height, width = pixels.shape[:2]
     linear: list[Plane] = []
@@ -202,7 +208,7 @@ def _side(pixels: Pixels) -> list[list[_Channel | None]]:
     """The reference's planes and means, by scale and channel."""
     side: list[list[_Channel | None]] = []
     scratch = Scratch()
-    for strip in _pyramid(pixels, scratch):
+    for strip in pyramid(pixels, scratch):
         if strip.scale == len(side):
             side.append(
                 [_Channel.empty(need, strip.shape) if any(need) else None for need in strip.wanted]
@@ -219,11 +225,11 @@ def _side(pixels: Pixels) -> list[list[_Channel | None]]:
 def _score(side: list[list[_Channel | None]], pixels: Pixels) -> float:
     sums = np.zeros((len(side), 3, 6))
     scratch = Scratch()
-    for strip in _pyramid(pixels, scratch):
+    for strip in pyramid(pixels, scratch):
         channels = zip(side[strip.scale], strip.planes, strict=True)
         for index, (channel, plane) in enumerate(channels):
             if channel is not None and plane is not None:
-                sums[strip.scale, index] += _strip_sums(channel, plane, strip, scratch)
+                sums[strip.scale, index] += strip_sums(channel, plane, strip, scratch, _sums)
     height, width = pixels.shape[:2]
     total = 0.0
     for scale, channels in enumerate(side):
@@ -233,6 +239,11 @@ def _score(side: list[list[_Channel | None]], pixels: Pixels) -> float:
                 means[3:] **= 0.25
                 total += float(np.dot(channel.need, means))
         height, width = (height + 1) // 2, (width + 1) // 2
+    return scored(total)
+
+
+def scored(total: float) -> float:
+    """The weighted sum of all pooled features on the scale of the score."""
     total *= 0.9562382616834844
     total = (
         2.326765642916932 * total
@@ -242,8 +253,10 @@ def _score(side: list[list[_Channel | None]], pixels: Pixels) -> float:
     return 100.0 - 10.0 * total**0.6276336467831387 if total > 0 else 100.0
 
 
-def _strip_sums(channel: _Channel, plane: Plane, strip: _Strip, scratch: Scratch) -> list[float]:
-    """Sums over the strip of ssim, artifact, detail lost, then of their fourth powers.
+def strip_sums(
+    channel: _Channel, plane: Plane, strip: _Strip, scratch: Scratch, pool: Pool
+) -> list[Any]:
+    """Sums over the strip of ssim, artifact, detail lost, then of their fourth powers, by ``pool``.
 
     Those without a weight stay 0.
     """
@@ -258,7 +271,7 @@ def _strip_sums(channel: _Channel, plane: Plane, strip: _Strip, scratch: Scratch
     mean_error = blur(error, scratch.plane("mean error", outer_shape))[inner]
     inner_shape = mean_error.shape
     other_mean: Any = np.subtract(mean, mean_error, out=scratch.plane("other mean", inner_shape))
-    sums = [0.0] * 6
+    sums: list[Any] = [0.0] * 6
     if need.ssim:
         powers: Any = np.multiply(original, original, out=scratch.plane("powers", outer_shape))
         cv2.accumulateSquare(plane, powers)
@@ -278,7 +291,7 @@ def _strip_sums(channel: _Channel, plane: Plane, strip: _Strip, scratch: Scratch
         np.multiply(ratio, square, out=variances)
         np.add(ratio, square, out=ratio)
         np.subtract(ratio, variances, out=ratio)
-        sums[0], sums[3] = _sums(ratio, cv2.THRESH_TOZERO, (need.ssim_1, need.ssim_4), square)
+        sums[0], sums[3] = pool(ratio, cv2.THRESH_TOZERO, (need.ssim_1, need.ssim_4), square)
     if need.artifact or need.detail:
         edges: Any = cv2.absdiff(original[inner], mean, dst=scratch.plane("powers", inner_shape))
         change: Any = cv2.absdiff(plane[inner], other_mean, dst=other_mean)
@@ -287,10 +300,10 @@ def _strip_sums(channel: _Channel, plane: Plane, strip: _Strip, scratch: Scratch
         np.divide(change, edges, out=change)
         if need.artifact:
             weights = (need.artifact_1, need.artifact_4)
-            sums[1], sums[4] = _sums(change, cv2.THRESH_TOZERO, weights, edges)
+            sums[1], sums[4] = pool(change, cv2.THRESH_TOZERO, weights, edges)
         if need.detail:
             weights = (need.detail_1, need.detail_4)
-            sums[2], sums[5] = _sums(change, cv2.THRESH_TOZERO_INV, weights, edges)
+            sums[2], sums[5] = pool(change, cv2.THRESH_TOZERO_INV, weights, edges)
     return sums
 
 
