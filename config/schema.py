@@ -6,7 +6,8 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 
-from .contract import SCHEMA_VERSION, BatchSummary, ImageJob, Manifest, Recipe
+from .contract import SCHEMA_VERSION, ImageJob, Recipe
+from .results import BatchSummary, Manifest
 
 if TYPE_CHECKING:
     from pydantic import BaseModel

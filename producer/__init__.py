@@ -6,7 +6,8 @@
 >>> manifest = producer.submit(job).result(timeout_s=60)
 """
 
-from pixfleet.config.contract import ImageJob, Manifest, Recipe, VariantSpec
+from pixfleet.config.contract import ImageJob, Recipe, VariantSpec
+from pixfleet.config.results import Manifest
 
 from .client import JobHandle, Producer
 from .ledger import JobStatus, LedgerUnavailableError, ResultTimeoutError, UnknownJobError

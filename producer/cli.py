@@ -47,7 +47,8 @@ from .terminal import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from pixfleet.config.contract import Manifest, Recipe
+    from pixfleet.config.contract import Recipe
+    from pixfleet.config.results import Manifest
 
     from .ledger import BatchStatus
 

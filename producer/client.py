@@ -7,7 +7,7 @@ import uuid
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from pixfleet.config.contract import TASK_PREPARE, TASK_SUMMARIZE, ImageJob, Manifest
+from pixfleet.config.contract import TASK_PREPARE, TASK_SUMMARIZE, ImageJob
 from pixfleet.config.queues import ENCODE
 from pixfleet.config.recipes import load_recipe
 from pixfleet.config.settings import Settings
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from celery import Celery
+
+    from pixfleet.config.results import Manifest
 
     from .ledger import BatchStatus, JobStatus
 

@@ -20,7 +20,7 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 from redis.retry import Retry
 
 from pixfleet.config import keys
-from pixfleet.config.contract import JobState, Manifest
+from pixfleet.config.results import JobState, Manifest
 from pixfleet.config.settings import SettingsError
 
 if TYPE_CHECKING:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from pixfleet.config.contract import Failure, ImageJob, Manifest, Part, Receipt, Recipe
+from pixfleet.config.contract import ImageJob, Recipe
+from pixfleet.config.results import Failure, Manifest, Part, Receipt
 
 from .errors import PermanentError
 from .failures import failure_of

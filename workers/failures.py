@@ -5,7 +5,7 @@ from __future__ import annotations
 import structlog
 from billiard.exceptions import SoftTimeLimitExceeded
 
-from pixfleet.config.contract import Failure
+from pixfleet.config.results import Failure
 
 from .errors import WorkError
 

@@ -24,11 +24,11 @@ from pixfleet.config.contract import (
     TASK_FINALIZE,
     TASK_SUMMARIZE,
     ImageJob,
-    Plan,
     Recipe,
     VariantSpec,
 )
 from pixfleet.config.queues import ENCODE, INTERACTIVE
+from pixfleet.config.results import Plan
 
 from .imaging.geometry import Placement, Size, place
 

@@ -7,15 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from pixfleet.config.contract import (
-    Failure,
-    ImageJob,
-    Manifest,
-    Part,
-    Plan,
-    Recipe,
-    VariantSpec,
-)
+from pixfleet.config.results import Failure, Manifest, Part, Plan
 
 from .errors import PermanentError, RetryableError
 from .failures import failure_of
@@ -39,6 +31,8 @@ if TYPE_CHECKING:
 
     import numpy as np
     from numpy.typing import NDArray
+
+    from pixfleet.config.contract import ImageJob, Recipe, VariantSpec
 
     from .runtime import Runtime
     from .spend.meter import Meter

@@ -5,16 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from pixfleet.config.contract import (
-    SUFFIXES,
-    Features,
-    ImageJob,
-    Manifest,
-    Part,
-    Plan,
-    Recipe,
-    VariantResult,
-)
+from pixfleet.config.contract import SUFFIXES, ImageJob, Recipe
+from pixfleet.config.results import Features, Manifest, Part, Plan, VariantResult
 
 from .imaging.encode import codec_versions
 from .imaging.requantise import requantiser

@@ -21,7 +21,7 @@ from .storage.objects import local_path
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from pixfleet.config.contract import BatchSummary, Manifest
+    from pixfleet.config.results import BatchSummary, Manifest
 
 _BROWSER_FORMATS: Final = frozenset({"jpeg", "png", "webp", "gif", "avif", "bmp"})
 _SCRIPTS: Final = ("report.js", "report_compare.js", "report_card.js", "report_list.js")

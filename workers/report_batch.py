@@ -10,11 +10,13 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
-from pixfleet.config.contract import SUFFIXES, BatchSummary, Failure, Manifest, VariantResult
+from pixfleet.config.contract import SUFFIXES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
+
+    from pixfleet.config.results import BatchSummary, Failure, Manifest, VariantResult
 
 _SALIENCY_MOST: Final = 2_000
 _CARDS_MOST: Final = 10_000

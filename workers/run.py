@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from pixfleet.config.contract import BatchSummary, Recipe
+    from pixfleet.config.contract import Recipe
+    from pixfleet.config.results import BatchSummary
     from pixfleet.producer.ledger import BatchStatus
 
 _POLL_S: Final = 0.05

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
-from pixfleet.config.contract import Features
+from pixfleet.config.results import Features
 
 from .imaging.faces import FacesUnavailableError, detector_name
 from .imaging.features import extract

@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import TYPE_CHECKING, Final
 
-from pixfleet.config.contract import BatchSummary
+from pixfleet.config.results import BatchSummary
 
 from .report import render_report
 from .storage.objects import ObjectStore

@@ -11,15 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pixfleet.config import contract
-from pixfleet.config.contract import (
-    SUFFIXES,
-    Failure,
-    ImageJob,
-    Part,
-    Recipe,
-    VariantResult,
-    VariantSpec,
-)
+from pixfleet.config.contract import SUFFIXES, ImageJob, Recipe, VariantSpec
+from pixfleet.config.results import Failure, Part, VariantResult
 
 from .imaging.animation import encode_animation
 from .imaging.encode import (

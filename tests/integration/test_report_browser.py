@@ -17,7 +17,7 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.wait import WebDriverWait
 
-from pixfleet.config.contract import (
+from pixfleet.config.results import (
     BatchSummary,
     ColorShare,
     Face,

@@ -7,16 +7,8 @@ from decimal import Decimal
 import pytest
 from pydantic import ValidationError
 
-from pixfleet.config.contract import (
-    ContractError,
-    ImageJob,
-    Manifest,
-    Receipt,
-    Recipe,
-    VariantSpec,
-    explain,
-    read_job,
-)
+from pixfleet.config.contract import ContractError, ImageJob, Recipe, VariantSpec, explain, read_job
+from pixfleet.config.results import Manifest, Receipt
 
 JOB = {"source": "cat.jpg", "output": "out"}
 VARIANT = {"name": "w320", "width": 320, "formats": ["jpeg"]}

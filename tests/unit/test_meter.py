@@ -7,8 +7,8 @@ from decimal import Decimal
 
 import pytest
 
-from pixfleet.config.contract import Receipt
 from pixfleet.config.prices import PriceError, load_prices
+from pixfleet.config.results import Receipt
 from pixfleet.workers.spend.meter import Meter, merge
 
 PRICES = load_prices("aws-us-east-1")

@@ -9,7 +9,7 @@ from decimal import Decimal
 
 import pytest
 
-from pixfleet.config.contract import (
+from pixfleet.config.results import (
     BatchSummary,
     Failure,
     Features,

@@ -9,8 +9,9 @@ from typing import Any
 import jsonschema
 import pytest
 
-from pixfleet.config.contract import ImageJob, Manifest, Receipt
+from pixfleet.config.contract import ImageJob
 from pixfleet.config.recipes import builtin_names, load_recipe
+from pixfleet.config.results import Manifest, Receipt
 from pixfleet.config.schema import schemas, write
 
 COMMITTED = Path(__file__).parents[2] / "docs" / "schema"

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     import redis
 
-    from pixfleet.config.contract import Manifest
+    from pixfleet.config.results import Manifest
 
 Outcome = Literal["run", "busy", "ended", "cancelled", "exhausted"]
 _NANO: Final = Decimal(10) ** 9

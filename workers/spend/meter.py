@@ -11,8 +11,8 @@ from decimal import Decimal
 from threading import Lock
 from typing import TYPE_CHECKING
 
-from pixfleet.config.contract import Receipt, StageUse
 from pixfleet.config.prices import NANO
+from pixfleet.config.results import Receipt, StageUse
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable

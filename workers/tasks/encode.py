@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from pixfleet.config.contract import TASK_ENCODE, ImageJob, Part
+from pixfleet.config.contract import TASK_ENCODE, ImageJob
 from pixfleet.workers.conclusion import lone
 from pixfleet.workers.errors import RetryableError
 from pixfleet.workers.failures import failure_of
@@ -15,6 +15,8 @@ from .policy import retry_later, step
 
 if TYPE_CHECKING:
     from celery import Task
+
+    from pixfleet.config.results import Part
 
 
 @step(TASK_ENCODE)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from pixfleet.config.contract import TASK_FINALIZE, ImageJob, Manifest, Part
+from pixfleet.config.contract import TASK_FINALIZE, ImageJob
+from pixfleet.config.results import Manifest, Part
 from pixfleet.workers import pipeline
 from pixfleet.workers.conclusion import conclude
 from pixfleet.workers.errors import RetryableError

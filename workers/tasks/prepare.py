@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from pixfleet.config.contract import TASK_PREPARE, ContractError, Failure, ImageJob, read_job
+from pixfleet.config.contract import TASK_PREPARE, ContractError, ImageJob, read_job
+from pixfleet.config.results import Failure
 from pixfleet.workers import pipeline
 from pixfleet.workers.conclusion import begin, conclude, lone
 from pixfleet.workers.errors import RetryableError

@@ -1,0 +1,221 @@
+"""The contract's answers: what workers say of a job, in manifests, receipts and summaries."""
+
+from __future__ import annotations
+
+import datetime as dt  # noqa: TC003 (pydantic reads annotations at run time)
+from decimal import Decimal, InvalidOperation
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field, PlainSerializer
+
+from .contract import SCHEMA_VERSION, Format, Frozen
+
+JobState = Literal["queued", "running", "done", "failed"]
+ManifestStatus = Literal["done", "partial", "failed"]
+
+
+def _usd(value: Any) -> Decimal:
+    if isinstance(value, float):
+        raise ValueError("money must be a decimal string, not a float")  # noqa: TRY004 (pydantic's)
+    try:
+        return Decimal(value)
+    except (TypeError, InvalidOperation):
+        raise ValueError(f"{value!r} is not an amount of money") from None
+
+
+Usd = Annotated[
+    Decimal,
+    BeforeValidator(_usd),
+    PlainSerializer(lambda money: format(money, "f"), return_type=str, when_used="json"),
+]
+"""US dollars as an exact decimal; a string in JSON."""
+
+
+class Failure(Frozen):
+    """Why something was not made, in words a human can act on."""
+
+    code: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
+    message: str
+    hint: str
+    variant: str | None = Field(default=None, description="the variant concerned; null: the image")
+
+
+class FloorsResult(Frozen):
+    """How a variant keeps its two floors; all scores are of the pixels of the final bytes."""
+
+    salient_target: float
+    background_target: float
+    salient_score: float | None = Field(description="null: nothing is salient")
+    background_score: float | None = Field(description="null: everything is salient")
+    salient_share: float = Field(description="of the pixels, 0 to 1")
+    worst_tile_score: float | None = Field(
+        description="lowest score of all tiles of 128 px; null: too small for one"
+    )
+    treatment: Literal["uniform", "requantised", "softened"] = Field(
+        description="of the background; uniform: none, since none took fewer bytes"
+    )
+    strength: float = Field(
+        description=(
+            "requantised: excess spacing in quantiser steps; softened: encoder qualities below "
+            "the variant's; uniform: 0"
+        )
+    )
+    uniform_bytes: int = Field(description="what uniform coding took for the same floors")
+
+
+class VariantResult(Frozen):
+    """One file that was made."""
+
+    name: str
+    path: str = Field(description="relative to the output")
+    format: Format
+    width: int
+    height: int
+    bytes: int
+    sha256: str
+    frames: int = 1
+    quality: float | None = Field(description="encoder's own quality; null where lossless")
+    metric: Literal["ssimulacra2", "lossless", "source"]
+    target: float = Field(description="the salient one where there are two floors")
+    score: float | None = Field(
+        description=(
+            "with two floors that of the region nearer to its floor, on the scale of the salient "
+            "one: background - background_target + salient_target"
+        )
+    )
+    reached: bool = Field(description="is the score within -0.5 of the target")
+    floors: FloorsResult | None = Field(default=None, description="null with one target")
+    probes: int
+    encoder: str = Field(description="library and version")
+    cpu_s: float
+    memo: bool = Field(default=False, description="taken from the memo, not made")
+    kept_source: bool = Field(default=False, description="the source's own bytes, stripped")
+    notes: tuple[str, ...] = ()
+
+
+class Face(Frozen):
+    """A face; box in px of the oriented source."""
+
+    x: int
+    y: int
+    width: int
+    height: int
+    score: float
+
+
+class ColorShare(Frozen):
+    """A dominant colour and the share of pixels near it."""
+
+    hex: str
+    share: float
+
+
+class Features(Frozen):
+    """What was seen in the image; null: not asked for."""
+
+    width: int
+    height: int
+    frames: int = 1
+    has_alpha: bool = False
+    phash: str | None = Field(default=None, description="64-bit perceptual hash, hex")
+    dhash: str | None = Field(default=None, description="64-bit difference hash, hex")
+    colors: tuple[ColorShare, ...] | None = None
+    sharpness: float | None = Field(default=None, description="variance of the Laplacian")
+    entropy_bits: float | None = Field(default=None, description="of the luma histogram, 0-8")
+    edge_density: float | None = Field(default=None, description="share of Canny edge pixels")
+    faces: tuple[Face, ...] | None = None
+    saliency_png: str | None = Field(
+        default=None, description="base64 of a grey PNG, longest side 64 px, white = salient"
+    )
+    thumbhash: str | None = Field(default=None, description="base64 of the ThumbHash")
+    notes: tuple[str, ...] = Field(default=(), description="what could not be seen, and why")
+
+
+class StageUse(Frozen):
+    """What one stage of a job used."""
+
+    stage: str
+    cpu_s: float = Field(description="own and children")
+    wall_s: float
+
+
+class Receipt(Frozen):
+    """What a job used, what that cost, and what the memo saved."""
+
+    stages: tuple[StageUse, ...] = ()
+    cpu_s: float = 0.0
+    bytes_in: int = 0
+    bytes_out: int = 0
+    requests: dict[str, int] = Field(default_factory=dict, description="billed requests by kind")
+    lines_usd: dict[str, Usd] = Field(default_factory=dict, description="cost by cause")
+    cost_usd: Usd = Decimal(0)
+    saved_usd: Usd = Field(default=Decimal(0), description="measured cost of what the memo spared")
+    saved_cpu_s: float = 0.0
+    memo_hits: int = 0
+    price_book: str = ""
+
+
+class Part(Frozen):
+    """What one step of a job made: passed along the canvas, merged into the manifest."""
+
+    schema_version: Literal[1] = SCHEMA_VERSION
+    variants: tuple[VariantResult, ...] = ()
+    failures: tuple[Failure, ...] = ()
+    receipt: Receipt = Receipt()
+
+
+class Plan(Frozen):
+    """How the job was laid out, and why."""
+
+    execution: Literal["memo", "fused", "fanout"]
+    reason: str
+    members: int = Field(default=0, description="chord members")
+
+
+class Manifest(Frozen):
+    """The answer to one job."""
+
+    schema_version: Literal[1] = SCHEMA_VERSION
+    job_id: str
+    source: str
+    output: str
+    recipe: str
+    tenant: str
+    status: ManifestStatus
+    sha256: str | None = None
+    format: str | None = None
+    width: int | None = None
+    height: int | None = None
+    bytes: int | None = Field(default=None, description="size of the source")
+    variants: tuple[VariantResult, ...] = ()
+    same_as: dict[str, str] = Field(
+        default_factory=dict,
+        description="variants not made because another has the same pixels: name to name",
+    )
+    features: Features | None = None
+    failures: tuple[Failure, ...] = ()
+    notes: tuple[str, ...] = Field(default=(), description="what was passed over in the source")
+    plan: Plan | None = None
+    receipt: Receipt = Receipt()
+    attempts: int = 1
+    worker: str = ""
+    finished_at: dt.datetime
+
+
+class BatchSummary(Frozen):
+    """Totals over the jobs of one batch."""
+
+    schema_version: Literal[1] = SCHEMA_VERSION
+    batch: str
+    images: int
+    done: int
+    failed: int
+    variants: int
+    bytes_in: int
+    bytes_out: int
+    memo_hits: int
+    cpu_s: float
+    cost_usd: Usd
+    saved_usd: Usd
+    manifest: str
+    report: str
