@@ -159,6 +159,8 @@ def test_ctrl_c_stops_everything_and_the_same_command_goes_on(tmp_path, state, s
         env={**os.environ, "PIXFLEET_STATE": str(state)},
         start_new_session=True,
         stderr=subprocess.PIPE,
+        # As on a terminal, even where whoever runs the tests ignores the signal (a job in `&`).
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     deadline = time.monotonic() + 60
     while not list((tmp_path / "out").rglob("*.avif")):
