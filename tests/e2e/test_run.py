@@ -160,7 +160,7 @@ def test_ctrl_c_stops_everything_and_the_same_command_goes_on(tmp_path, state, s
         start_new_session=True,
         stderr=subprocess.PIPE,
         # As on a terminal, even where whoever runs the tests ignores the signal (a job in `&`).
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509
     )
     deadline = time.monotonic() + 60
     while not list((tmp_path / "out").rglob("*.avif")):
