@@ -12,7 +12,7 @@ from pixfleet.config.results import Failure, Manifest, Part, Plan
 from .errors import PermanentError, RetryableError
 from .failures import failure_of
 from .imaging.animation import Frame
-from .imaging.color import flatten
+from .imaging.color import flatten, rgb_of
 from .imaging.decode import Raster, decode
 from .imaging.faces import FacesUnavailableError, find_faces
 from .imaging.features import LONGEST_PX, working_copy
@@ -24,7 +24,7 @@ from .intake import Intake, fetch, inspect, limits_of, recipe_of
 from .pipeline import Cut, fans_out, lay_out, plan
 from .recall import recall
 from .sight import see
-from .variants import Parked, VariantMaker, park, rgb
+from .variants import Parked, VariantMaker, park
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -197,7 +197,7 @@ class _Preparation:
                 raster.pixels,
                 [cut.placement for cut in cuts],
                 scale=raster.scale,
-                background=rgb(recipe.background),
+                background=rgb_of(recipe.background),
                 linear_light=recipe.linear_light,
             )
             return list(sizes)
@@ -243,7 +243,7 @@ class _Preparation:
                         frame.pixels,
                         cut.placement,
                         scale=frame.scale,
-                        background=rgb(intake.recipe.background),
+                        background=rgb_of(intake.recipe.background),
                         linear_light=intake.recipe.linear_light,
                     )
                     frames[cut.spec.name].append(Frame(pixels, frame.duration_ms))
@@ -279,7 +279,7 @@ def _focussed(intake: Intake, cuts: Sequence[Cut], raster: Raster) -> list[Cut]:
         return list(cuts)
     small = working_copy(raster.pixels)
     try:
-        faces = find_faces(flatten(small, rgb(intake.recipe.background)))
+        faces = find_faces(flatten(small, rgb_of(intake.recipe.background)))
     except FacesUnavailableError:
         faces = []
     seen = saliency(small, faces)

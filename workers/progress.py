@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from decimal import Decimal
 from typing import TYPE_CHECKING, Self
 
 from rich.console import Console
@@ -11,9 +10,12 @@ from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 
+from pixfleet.config.prices import from_nano
 from pixfleet.producer.terminal import messages
 
 if TYPE_CHECKING:
+    from decimal import Decimal
+
     from pixfleet.producer.ledger import BatchStatus
 
     from .run import RunResult
@@ -68,7 +70,7 @@ class Progress:
             f"{rate:.1f} images/s",
             f"{left:.0f} s left" if left is not None else "starting",
         )
-        cost = usd(status.cost_nano_usd * Decimal("1e-9"))
+        cost = usd(from_nano(status.cost_nano_usd))
         facts = Table.grid(padding=(0, 1))
         facts.add_row(
             f"{status.done} done",

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
 from typing import TYPE_CHECKING, Final
 
+from pixfleet.config.prices import from_nano
 from pixfleet.config.results import BatchSummary
 
 from .report import render_report
@@ -42,7 +42,6 @@ def write_summary(runtime: Runtime, batch: str) -> None:
 
 def totals(status: BatchStatus) -> BatchSummary:
     """The ledger's sums of a batch."""
-    nano = Decimal("1e-9")
     return BatchSummary(
         batch=status.id,
         images=status.submitted,
@@ -53,8 +52,8 @@ def totals(status: BatchStatus) -> BatchSummary:
         bytes_out=status.bytes_out,
         memo_hits=status.memo_hits,
         cpu_s=status.cpu_ms / 1000,
-        cost_usd=status.cost_nano_usd * nano,
-        saved_usd=status.saved_nano_usd * nano,
+        cost_usd=from_nano(status.cost_nano_usd),
+        saved_usd=from_nano(status.saved_nano_usd),
         manifest=MANIFEST,
         report=REPORT,
     )

@@ -15,6 +15,7 @@ from pixfleet.config.contract import SUFFIXES, ImageJob, Recipe, VariantSpec
 from pixfleet.config.results import Failure, Part, VariantResult
 
 from .imaging.animation import encode_animation
+from .imaging.color import rgb_of
 from .imaging.encode import (
     Encoded,
     EncodeRequest,
@@ -216,7 +217,7 @@ class VariantMaker:
             target=quality.salient if isinstance(quality, contract.Floors) else quality,
             max_probes=recipe.max_probes,
             avif_speed=recipe.avif_speed,
-            background=rgb(recipe.background),
+            background=rgb_of(recipe.background),
             icc=parked.icc,
             exif=parked.exif,
             source=parked.source,
@@ -251,12 +252,6 @@ class VariantMaker:
                     )
                 )
         return Part(variants=tuple(results), failures=failures)
-
-
-def rgb(background: str) -> tuple[int, int, int]:
-    """``#rrggbb`` as three numbers of 0-255."""
-    value = int(background[1:], 16)
-    return value >> 16, value >> 8 & 0xFF, value & 0xFF
 
 
 def _failure(answer: FormatFailure, spec: VariantSpec) -> Failure:

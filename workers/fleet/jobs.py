@@ -13,13 +13,13 @@ import threading
 import zlib
 from contextlib import contextmanager
 from dataclasses import dataclass
-from decimal import Decimal
 from importlib import resources
 from typing import TYPE_CHECKING, Any, Final, Literal, cast
 
 import structlog
 
 from pixfleet.config import keys
+from pixfleet.config.prices import to_nano
 from pixfleet.producer.ledger import Ledger, answering
 
 if TYPE_CHECKING:
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from pixfleet.config.results import Manifest
 
 Outcome = Literal["run", "busy", "ended", "cancelled", "exhausted"]
-_NANO: Final = Decimal(10) ** 9
 _BATCH_TTL_S: Final = 7 * 86_400
 """A batch may take days; its first manifests must still be there when the summary is written."""
 _log = structlog.get_logger()
@@ -77,11 +76,6 @@ def _is_dead(owner: str) -> bool:
     except PermissionError:
         return False
     return False
-
-
-def nano_usd(money: Decimal) -> int:
-    """Whole nano-dollars (1e-9 USD): what sums are kept in."""
-    return int((money * _NANO).to_integral_value())
 
 
 class JobLedger(Ledger):
@@ -162,8 +156,8 @@ class JobLedger(Ledger):
             "pixels": (manifest.width or 0) * (manifest.height or 0),
             "memo_hits": receipt.memo_hits,
             "cpu_ms": round(receipt.cpu_s * 1000),
-            "cost_nano_usd": nano_usd(receipt.cost_usd),
-            "saved_nano_usd": nano_usd(receipt.saved_usd),
+            "cost_nano_usd": to_nano(receipt.cost_usd),
+            "saved_nano_usd": to_nano(receipt.saved_usd),
         }
         day = dt.datetime.now(dt.UTC).date().isoformat()
         state = "done" if manifest.status == "done" else "failed"

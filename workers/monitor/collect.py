@@ -5,18 +5,19 @@ from __future__ import annotations
 import datetime as dt
 import time
 from dataclasses import dataclass
-from decimal import Decimal
 from typing import TYPE_CHECKING, Final
 
 from pixfleet.config import keys
+from pixfleet.config.prices import from_nano
 from pixfleet.config.queues import QUEUES
 from pixfleet.producer.ledger import answering
 
 if TYPE_CHECKING:
+    from decimal import Decimal
+
     import redis
 
 _ALIVE_S: Final = 30
-_NANO: Final = Decimal("1e-9")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,5 +59,5 @@ def read_fleet(client: redis.Redis) -> Reading:
         running=running,
         workers=workers,
         totals={name.decode(): int(value) for name, value in totals.items()},
-        today_usd={name.decode(): int(value) * _NANO for name, value in spend.items()},
+        today_usd={name.decode(): from_nano(int(value)) for name, value in spend.items()},
     )
