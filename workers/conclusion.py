@@ -10,7 +10,7 @@ import structlog
 from pixfleet.config.contract import ImageJob, Recipe
 from pixfleet.config.results import Failure, Manifest, Part, Receipt
 
-from .errors import PermanentError
+from .errors import RetryableError, WorkError
 from .failures import failure_of
 from .fleet.jobs import owner_name
 from .recall import remember
@@ -88,7 +88,10 @@ def _published(job: ImageJob, manifest: Manifest) -> Manifest:
     try:
         data = manifest.model_dump_json(indent=1).encode()
         ObjectStore(job.output).put(f"{job.output_name}/manifest.json", data)
-    except PermanentError as error:
+    except WorkError as error:
+        # Once failed, the job has no more tries to wait for the store: its ledger has the reason.
+        if isinstance(error, RetryableError) and manifest.status == "done":
+            raise
         failures: tuple[Failure, ...] = (*manifest.failures, failure_of(error))
         status = "partial" if manifest.status == "done" else manifest.status
         return manifest.model_copy(update={"failures": failures, "status": status})

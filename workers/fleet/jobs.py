@@ -186,11 +186,6 @@ class JobLedger(Ledger):
     def _in_batch(self, manifest: Manifest) -> bool:
         return self.redis.hexists(keys.JOB + manifest.job_id, "batch") is True
 
-    def fence_of(self, job_id: str) -> int:
-        """The newest fence of a job; 0 when it is unknown."""
-        with answering(self.redis):
-            return int(cast("bytes | None", self.redis.hget(keys.JOB + job_id, "fence")) or 0)
-
     def finish_batch(self, batch: str, *, problem: str = "") -> None:
         """The summary is written, or cannot be, and why."""
         with answering(self.redis):

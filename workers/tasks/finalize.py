@@ -6,13 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 from pixfleet.config.contract import TASK_FINALIZE, ImageJob
 from pixfleet.config.results import Manifest, Part
-from pixfleet.workers import pipeline
-from pixfleet.workers.conclusion import conclude
 from pixfleet.workers.errors import RetryableError
 from pixfleet.workers.preparation import clear_parked
 from pixfleet.workers.runtime import runtime
 
-from .policy import retry_later, step
+from .policy import end_job, retry_later, step
 
 if TYPE_CHECKING:
     from celery import Task
@@ -27,10 +25,7 @@ def finalize(task: Task, parts: list[dict[str, Any]], message: dict[str, Any]) -
     try:
         clear_parked(held, draft.job_id)
         made = [Part.model_validate(part) for part in parts]
-        batch = conclude(held, job, draft, made, message["fence"])
+        end_job(task, job, draft, made, message["fence"])
     except RetryableError as error:
         if not retry_later(task, error):
             raise
-        return
-    if batch:
-        pipeline.summarize(task.app, batch)

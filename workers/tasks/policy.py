@@ -11,11 +11,15 @@ from typing import TYPE_CHECKING, Any, cast
 
 from celery import Task, shared_task
 
+from pixfleet.workers import pipeline
+from pixfleet.workers.conclusion import conclude
 from pixfleet.workers.runtime import runtime
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
+    from pixfleet.config.contract import ImageJob
+    from pixfleet.config.results import Manifest, Part
     from pixfleet.workers.errors import RetryableError
 
 
@@ -25,6 +29,12 @@ def step(name: str) -> Callable[[Callable[..., Any]], Task]:
         "Callable[[Callable[..., Any]], Task]",
         shared_task(name=name, bind=True, max_retries=None, acks_late=True),
     )
+
+
+def end_job(task: Task, job: ImageJob, draft: Manifest, parts: Sequence[Part], fence: int) -> None:
+    """End the job; the one that ends its batch has the batch summarized."""
+    if batch := conclude(runtime(), job, draft, parts, fence):
+        pipeline.summarize(task.app, batch)
 
 
 def retry_later(task: Task, error: RetryableError) -> bool:

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 from pixfleet.config.contract import TASK_PREPARE, ContractError, ImageJob, read_job
 from pixfleet.config.results import Failure
 from pixfleet.workers import pipeline
-from pixfleet.workers.conclusion import begin, conclude, lone
+from pixfleet.workers.conclusion import begin, lone
 from pixfleet.workers.errors import RetryableError
 from pixfleet.workers.failures import CANCELLED, WORKER_LOST, failure_of
 from pixfleet.workers.preparation import Prepared, prepare_job
-from pixfleet.workers.runtime import Runtime, runtime
+from pixfleet.workers.runtime import runtime
 
-from .policy import retry_later, step
+from .policy import end_job, retry_later, step
 
 if TYPE_CHECKING:
     from celery import Task
@@ -37,33 +37,29 @@ def prepare(task: Task, message: dict[str, Any]) -> None:
     try:
         job = read_job(message)
     except ContractError as error:
-        hint = "docs/schema/job.json is the contract; send what it describes"
+        hint = "docs/schema/image-job.json is the contract; send what it describes"
         failure = Failure(code="contract_invalid", message=str(error), hint=hint)
         job = ImageJob(source=str(message.get("source") or "?"), output="/", batch="none")
-        _end(task, held, job, claim, failure)
+        _end(task, job, claim, failure)
         return
     if claim.outcome != "run":
-        _end(task, held, job, claim, CANCELLED if claim.outcome == "cancelled" else WORKER_LOST)
+        _end(task, job, claim, CANCELLED if claim.outcome == "cancelled" else WORKER_LOST)
         return
     with held.ledger.heartbeat(job_id, claim.fence):
         try:
-            prepared = prepare_job(held, job, begin(job_id, job, claim.attempts))
+            _hand_on(task, prepare_job(held, job, begin(job_id, job, claim.attempts)), claim)
         except RetryableError as error:
             if (task.request.retries or 0) < held.settings.worker.max_retries:
                 held.ledger.release(job_id, claim.fence)
             retry_later(task, error)
-            _end(task, held, job, claim, failure_of(error))
-            return
-    _hand_on(task, held, prepared, claim)
+            _end(task, job, claim, failure_of(error))
 
 
-def _hand_on(task: Task, held: Runtime, prepared: Prepared, claim: Claim) -> None:
+def _hand_on(task: Task, prepared: Prepared, claim: Claim) -> None:
     if not prepared.members:
-        batch = conclude(held, prepared.job, prepared.draft, [], claim.fence)
-        if batch:
-            pipeline.summarize(task.app, batch)
+        end_job(task, prepared.job, prepared.draft, [], claim.fence)
         return
-    held.ledger.renew(task.request.id, claim.fence, _HAND_OVER_LEASE_S)
+    runtime().ledger.renew(task.request.id, claim.fence, _HAND_OVER_LEASE_S)
     job = prepared.job.model_dump(mode="json")
     finish = {
         "fence": claim.fence,
@@ -77,8 +73,6 @@ def _hand_on(task: Task, held: Runtime, prepared: Prepared, claim: Claim) -> Non
     pipeline.fan_out(task.app, members, finish, prepared.job.queue)
 
 
-def _end(task: Task, held: Runtime, job: ImageJob, claim: Claim, failure: Failure) -> None:
+def _end(task: Task, job: ImageJob, claim: Claim, failure: Failure) -> None:
     draft = begin(task.request.id, job, claim.attempts)
-    batch = conclude(held, job, draft, [lone(failure)], claim.fence)
-    if batch:
-        pipeline.summarize(task.app, batch)
+    end_job(task, job, draft, [lone(failure)], claim.fence)
