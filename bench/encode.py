@@ -1,6 +1,6 @@
 """Bytes at equal 10th-percentile quality, against peers run for real.
 
-    python bench/encode.py FOLDER… [--sharp-dir bench/peers] [--avif-speed 9] [--json]
+    python bench/encode.py FOLDER… [--sharp-dir bench/peers] [--json]
 
 Each image is scaled to at most 1.3 MP. Every peer encodes the set at its own default quality; the
 10th percentile of its SSIMULACRA2 scores is the promise pixfleet's adaptive encoder has to
@@ -30,6 +30,7 @@ from PIL import Image
 
 from pixfleet.workers.imaging.codec import Metadata, load
 from pixfleet.workers.imaging.codecs import lossy_codecs
+from pixfleet.workers.imaging.efforts import efforts_of
 from pixfleet.workers.imaging.encode import Encoded, EncodeRequest, codec_versions, encode_variant
 from pixfleet.workers.imaging.ssimulacra2 import Reference
 
@@ -171,10 +172,8 @@ def sharp_peers(masters: Sequence[Picture], sharp_dir: Path) -> list[Fixed]:
     return peers
 
 
-def adaptive(
-    masters: Sequence[Picture], formats: tuple[str, ...], target: float, avif_speed: int
-) -> Adaptive:
-    request = EncodeRequest(formats, "smallest", target, avif_speed=avif_speed)
+def adaptive(masters: Sequence[Picture], formats: tuple[str, ...], target: float) -> Adaptive:
+    request = EncodeRequest(formats, "best", target)
     made: list[Encoded] = []
     cpu_ms: list[float] = []
     for one in masters:
@@ -212,12 +211,12 @@ def matched(run: Callable[[float], Adaptive], p10: float) -> Adaptive:
     return min(runs, key=lambda result: abs(result.p10 - p10))
 
 
-def unit_costs(masters: Sequence[Picture], avif_speed: int) -> tuple[float, float, float, float]:
+def unit_costs(masters: Sequence[Picture]) -> tuple[float, float, float, float]:
     """Median ms/MP of a reference, a score, and one plain encode of JPEG and of AVIF.
 
     On a shared machine the figures of a run are read against the plain encodes of the same run.
     """
-    plain = [lossy_codecs("jpeg", avif_speed)[0], lossy_codecs("avif", avif_speed)[0]]
+    plain = [lossy_codecs(name, efforts_of(name)[0], target=75)[0] for name in ("jpeg", "avif")]
     costs: list[NDArray[np.float64]] = []
     for one in masters:
         damaged = cv2.GaussianBlur(one.pixels, (3, 3), 0.5)
@@ -268,7 +267,6 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Bytes at equal quality, against peers.")
     parser.add_argument("folders", nargs="+", type=Path)
     parser.add_argument("--sharp-dir", type=Path, help="folder whose node_modules holds sharp")
-    parser.add_argument("--avif-speed", type=int, default=9)
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
 
@@ -280,21 +278,20 @@ def main() -> None:
     ]
     if options.sharp_dir:
         peers += sharp_peers(masters, options.sharp_dir)
-    speed = options.avif_speed
     ways = {
         "jpeg": ("jpeg",),
-        f"avif {speed}": ("avif",),
+        "avif": ("avif",),
         "smallest of jpeg, webp, avif, jxl": ("jpeg", "webp", "avif", "jxl"),
     }
     rows: list[Row] = []
     for ours, formats in ways.items():
         # Peers of one quality share their runs.
-        run = cache(partial(adaptive, tuple(masters), formats, avif_speed=speed))
+        run = cache(partial(adaptive, tuple(masters), formats))
         for peer in peers:
             rows.append(Row(peer, ours, matched(run, peer.p10)))
             print(f"{peer.name} / {ours}: {rows[-1].saved_per_image:.1%}", file=sys.stderr)
     rows.sort(key=lambda row: [peer.name for peer in peers].index(row.peer.name))
-    costs = unit_costs(masters, speed)
+    costs = unit_costs(masters)
     if options.json:
         facts = [
             {**asdict(row), "saved": row.saved, "saved_per_image": row.saved_per_image}

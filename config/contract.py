@@ -11,6 +11,7 @@ from pathlib import PurePosixPath
 from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -21,6 +22,8 @@ from pydantic import (
     model_validator,
 )
 
+from .audience import AUDIENCE
+
 SCHEMA_VERSION: Final = 1
 """Version of every message and manifest; raised when a field changes its meaning or goes away."""
 
@@ -29,8 +32,9 @@ TASK_ENCODE: Final = "pixfleet.v1.encode"
 TASK_FINALIZE: Final = "pixfleet.v1.finalize"
 TASK_SUMMARIZE: Final = "pixfleet.v1.summarize"
 
-Format = Literal["jpeg", "webp", "avif", "jxl", "png"]
+Format = Literal["jpeg", "webp", "avif", "jxl", "heic", "png"]
 Fit = Literal["fit", "cover", "fill", "smart", "pad", "crop"]
+Objective = Literal["cheapest", "smallest", "fastest"]
 FeatureName = Literal[
     "phash", "dhash", "colors", "sharpness", "entropy", "edges", "faces", "saliency", "thumbhash"
 ]
@@ -40,8 +44,15 @@ SUFFIXES: Final[dict[str, str]] = {
     "webp": "webp",
     "avif": "avif",
     "jxl": "jxl",
+    "heic": "heic",
     "png": "png",
 }
+
+Audience = Annotated[
+    dict[Format, Annotated[float, Field(ge=0, le=1)]],
+    AfterValidator(lambda given: {**AUDIENCE, **given}),
+]
+"""Share of viewers, 0 to 1, that accept each format; the world's for formats that are left out."""
 
 
 class ContractError(ValueError):
@@ -102,8 +113,14 @@ class VariantSpec(Frozen):
     fit: Fit = "fit"
     enlarge: bool = Field(default=False, description="may the image be scaled up")
     formats: tuple[Format, ...] = Field(min_length=1)
-    pick: Literal["each", "smallest"] = Field(
-        default="each", description="make every format, or only the smallest that passes"
+    pick: Literal["each", "best"] = Field(
+        default="each",
+        description="make every format, or only the one that serves the recipe's objective best",
+    )
+    max_bytes: int | None = Field(
+        default=None,
+        ge=1,
+        description="no file is larger, even where that costs the promised quality",
     )
     quality: Quality | None = Field(
         default=None,
@@ -132,7 +149,32 @@ class Recipe(Frozen):
         ),
     )
     max_probes: int = Field(default=5, ge=2, le=12, description="encodes tried per variant")
-    avif_speed: int = Field(default=9, ge=0, le=10, description="0 slowest and smallest")
+    objective: Objective = Field(
+        default="cheapest",
+        description=(
+            "what formats and encoder efforts are chosen by: the least cost over the lifetime, "
+            "the fewest bytes, or the least CPU"
+        ),
+    )
+    retention_months: float = Field(
+        default=12, ge=0, le=1_200, description="how long the variants are kept"
+    )
+    views: int = Field(
+        default=1, ge=0, description="how often each variant is sent in all that time"
+    )
+    price_book: str = Field(
+        default="",
+        description="a price book's name or .toml path on the workers; empty: the fleet's",
+    )
+    max_cpu_s_per_mp: float = Field(
+        default=8,
+        ge=0,
+        le=600,
+        description=(
+            "CPU seconds per megapixel that a variant may take for higher efforts of its encoders; "
+            "0: always the least effort"
+        ),
+    )
     variants: tuple[VariantSpec, ...] = ()
     features: tuple[FeatureName, ...] = ()
     keep: tuple[Literal["icc", "copyright"], ...] = Field(
@@ -149,6 +191,13 @@ class Recipe(Frozen):
         default="#ffffff", pattern=r"^#[0-9a-fA-F]{6}$", description="under alpha, and for pad"
     )
     linear_light: bool = Field(default=False, description="resize in linear light, 4x the CPU")
+    audience: Audience = Field(
+        default=dict(AUDIENCE),
+        description=(
+            "share of viewers, 0 to 1, that accept each format; "
+            "left out: the world's, see config/audience.py"
+        ),
+    )
     execution: Literal["auto", "fused", "fanout"] = Field(
         default="auto",
         description="one task for all, a chord member per variant, or let the planner decide",

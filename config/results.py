@@ -63,6 +63,30 @@ class FloorsResult(Frozen):
     uniform_bytes: int = Field(description="what uniform coding took for the same floors")
 
 
+class LifetimeCost(Frozen):
+    """What a file costs from its making to its end, USD by cause."""
+
+    compute_usd: Usd = Field(description="of the CPU seconds spent on it")
+    requests_usd: Usd = Field(description="to store the file")
+    storage_usd: Usd = Field(description="of its bytes for the recipe's retention")
+    egress_usd: Usd = Field(description="of its bytes in the recipe's views")
+    total_usd: Usd
+
+
+class CandidateResult(Frozen):
+    """A format at an effort of its encoder that was considered for a file."""
+
+    format: Format
+    effort: str = Field(description="in the encoder's words: speed 8; empty where it has but one")
+    quality: float | None = Field(description="the encoder's; null: not encoded to the end")
+    bytes: int | None = Field(description="measured, or as expected; null: unknown")
+    score: float | None = Field(description="null: not encoded to the end")
+    cpu_s: float = Field(description="spent, or as expected where it was not tried")
+    lifetime_usd: Usd | None = Field(description="by these bytes and this CPU alone")
+    verdict: Literal["chosen", "beaten", "missed", "given up", "not tried", "failed"]
+    reason: str = ""
+
+
 class VariantResult(Frozen):
     """One file that was made."""
 
@@ -90,6 +114,12 @@ class VariantResult(Frozen):
     cpu_s: float
     memo: bool = Field(default=False, description="taken from the memo, not made")
     kept_source: bool = Field(default=False, description="the source's own bytes, stripped")
+    lifetime: LifetimeCost | None = Field(
+        default=None, description="by the recipe's lifetime, this file's share of the views"
+    )
+    candidates: tuple[CandidateResult, ...] = Field(
+        default=(), description="what was considered for this file, the chosen one first"
+    )
     notes: tuple[str, ...] = ()
 
 

@@ -27,10 +27,11 @@ class Recalled:
     part: Part
 
 
-def job_key(recipe: Recipe, sha256: str) -> str:
-    """The memo key of a whole job: content, recipe, and versions of everything that makes it."""
+def job_key(recipe: Recipe, sha256: str, prices: str) -> str:
+    """The memo key of a whole job: content, recipe, prices, versions of all that makes it."""
     asked = recipe.model_dump(mode="json", exclude={"name", "description", "execution"})
-    return Memo.key("job", sha256, asked, codec_versions(), detector(), requantiser())
+    versions = codec_versions(), detector(), requantiser()
+    return Memo.key("job", sha256, asked, prices, *versions)
 
 
 def remember(runtime: Runtime, job: ImageJob, manifest: Manifest) -> None:
@@ -43,7 +44,7 @@ def remember(runtime: Runtime, job: ImageJob, manifest: Manifest) -> None:
     fields = {"format", "width", "height", "notes", "same_as", "features", "variants"}
     receipt = manifest.receipt
     runtime.memo.put(
-        job_key(job.recipe, manifest.sha256),
+        job_key(job.recipe, manifest.sha256, runtime.prices.label),
         MemoLinks(
             meta=manifest.model_dump(mode="json", include=fields),
             sha256s=[variant.sha256 for variant in manifest.variants],
@@ -59,7 +60,7 @@ def recall(
 ) -> Recalled | None:
     """The job from the memo, its variants written to the output; None: it has to be done."""
     with meter.stage("memo"):
-        entry = runtime.memo.get(job_key(recipe, sha256))
+        entry = runtime.memo.get(job_key(recipe, sha256, runtime.prices.label))
     if entry is None:
         return None
     meter.saved(entry.cost_usd, entry.cpu_s)

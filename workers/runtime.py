@@ -14,6 +14,7 @@ from pixfleet.producer.ledger import connect
 
 from .fleet.jobs import JobLedger
 from .memo.memo import Memo
+from .spend.effort_book import EffortBook
 from .spend.meter import Meter
 from .storage.blobs import BlobStore
 from .storage.objects import ObjectStore
@@ -32,6 +33,7 @@ class Runtime:
     """work files of jobs in flight"""
     memo: Memo
     prices: PriceBook
+    efforts: EffortBook
 
     def meter(self) -> Meter:
         """A fresh meter for one step of one job."""
@@ -72,6 +74,7 @@ def build_runtime(settings: Settings) -> Runtime:
             namespace=keys.MEMO,
         ),
         prices=load_prices(settings.money.book),
+        efforts=EffortBook(client),
     )
 
 

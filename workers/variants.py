@@ -12,15 +12,20 @@ import numpy as np
 
 from pixfleet.config import contract
 from pixfleet.config.contract import SUFFIXES, ImageJob, Recipe, VariantSpec
+from pixfleet.config.prices import PriceBook, PriceError, load_prices
 from pixfleet.config.results import Failure, Part, VariantResult
 
+from .errors import RecipeError
 from .imaging.animation import encode_animation
 from .imaging.color import rgb_of
+from .imaging.efforts import effort_label
 from .imaging.encode import (
+    Considered,
     Encoded,
     EncodeRequest,
     Floors,
     FormatFailure,
+    Goal,
     Lessons,
     SourceBytes,
     codec_versions,
@@ -31,9 +36,11 @@ from .imaging.metadata import stripped
 from .imaging.requantise import requantiser
 from .memo.memo import Memo, MemoEntry, MemoValue
 from .sight import detector
+from .spend.lifetime import Lifetime
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from decimal import Decimal
 
     from numpy.typing import NDArray
 
@@ -93,14 +100,13 @@ def park(intake: Intake, spec: VariantSpec, icc: bytes | None, pixels: NDArray[n
     return Parked(pixels, icc, exif, source)
 
 
-def variant_key(sha256: str, recipe: Recipe, spec: VariantSpec) -> str:
-    """The memo key of one cut: content, operation, parameters, versions of its codecs."""
+def variant_key(sha256: str, recipe: Recipe, spec: VariantSpec, goal: Goal) -> str:
+    """The memo key of one cut: content, operation, parameters, goal, versions of its codecs."""
     versions = codec_versions()
     settings = recipe.model_dump(
         mode="json",
         include={
             "max_probes",
-            "avif_speed",
             "keep",
             "animation",
             "background",
@@ -113,6 +119,7 @@ def variant_key(sha256: str, recipe: Recipe, spec: VariantSpec) -> str:
         spec.model_dump(mode="json", exclude={"name"}),
         _promise(spec.quality or recipe.quality),
         settings,
+        asdict(goal),
         {name: versions[name] for name in spec.formats},
     )
 
@@ -149,13 +156,17 @@ class VariantMaker:
         self._meter = meter
         self._output = runtime.output(job, meter)
         self._lessons = Lessons()
+        self._efforts = runtime.efforts
+        self._prices, self._cpu_second_usd = runtime.prices, meter.cpu_second_usd
+        if recipe.price_book:
+            self._prices, self._cpu_second_usd = _book(recipe.price_book)
 
     def remembered(self, spec: VariantSpec) -> Part | None:
         """The cut from the memo, written to the output; None: it has to be made."""
         if self._memo is None:
             return None
         with self._meter.stage("memo"):
-            entry = self._memo.get(variant_key(self._sha256, self._recipe, spec))
+            entry = self._memo.get(self._key(spec))
         return self._recalled(entry, spec) if entry else None
 
     def make(self, spec: VariantSpec, parked: Parked) -> Part:
@@ -187,6 +198,7 @@ class VariantMaker:
                 _failure(answer, spec) for answer in answers if isinstance(answer, FormatFailure)
             )
             made = [answer for answer in answers if isinstance(answer, Encoded)]
+            self._efforts.learn(seen for encoded in made for seen in encoded.seen)
             entry = MemoValue(
                 meta={"made": [_meta(encoded) for encoded in made]},
                 blobs=[encoded.data for encoded in made],
@@ -203,7 +215,7 @@ class VariantMaker:
             except _NotWhole as part:
                 return self._written(part.entry, spec, part.failures)
         try:
-            entry, hit = self._memo.once(variant_key(self._sha256, self._recipe, spec), compute)
+            entry, hit = self._memo.once(self._key(spec), compute)
         except _NotWhole as part:
             return self._written(part.entry, spec, part.failures)
         return self._recalled(entry, spec) if hit else self._written(entry, spec)
@@ -216,7 +228,8 @@ class VariantMaker:
             pick=spec.pick,
             target=quality.salient if isinstance(quality, contract.Floors) else quality,
             max_probes=recipe.max_probes,
-            avif_speed=recipe.avif_speed,
+            goal=self._lifetime(spec).goal(recipe),
+            curves=self._efforts.curves(),
             background=rgb_of(recipe.background),
             icc=parked.icc,
             exif=parked.exif,
@@ -227,6 +240,13 @@ class VariantMaker:
                 else None
             ),
         )
+
+    def _lifetime(self, spec: VariantSpec) -> Lifetime:
+        return Lifetime.of(self._recipe, spec, self._prices, self._cpu_second_usd)
+
+    def _key(self, spec: VariantSpec) -> str:
+        goal = self._lifetime(spec).goal(self._recipe)
+        return variant_key(self._sha256, self._recipe, spec, goal)
 
     def _recalled(self, entry: MemoEntry | MemoValue, spec: VariantSpec) -> Part:
         self._meter.saved(entry.cost_usd, entry.cpu_s)
@@ -241,6 +261,7 @@ class VariantMaker:
         memo: bool = False,
     ) -> Part:
         results: list[VariantResult] = []
+        lifetime = self._lifetime(spec)
         with self._meter.stage("store"):
             for meta, data in zip(entry.meta["made"], entry.blobs, strict=True):
                 path = f"{self._job.output_name}/{spec.name}.{SUFFIXES[meta['format']]}"
@@ -248,7 +269,16 @@ class VariantMaker:
                 self._meter.bytes_out(len(data))
                 results.append(
                     VariantResult.model_validate(
-                        {**meta, "name": spec.name, "path": path, "memo": memo}
+                        {
+                            **meta,
+                            "name": spec.name,
+                            "path": path,
+                            "memo": memo,
+                            "lifetime": lifetime.cost(meta["format"], meta["bytes"], meta["cpu_s"]),
+                            "candidates": [
+                                _priced(candidate, lifetime) for candidate in meta["candidates"]
+                            ],
+                        }
                     )
                 )
         return Part(variants=tuple(results), failures=failures)
@@ -281,6 +311,36 @@ def _meta(encoded: Encoded) -> dict[str, Any]:
         "encoder": encoded.encoder,
         "cpu_s": round(encoded.cpu_s, 4),
         "kept_source": encoded.kept_source,
+        "candidates": [_candidate(one) for one in encoded.considered],
         "floors": encoded.floors and asdict(encoded.floors),
         "notes": encoded.notes,
     }
+
+
+def _candidate(considered: Considered) -> dict[str, Any]:
+    fields = asdict(considered)
+    fields["bytes"] = fields.pop("size")
+    fields["cpu_s"] = round(considered.cpu_s, 4)
+    return fields
+
+
+def _priced(candidate: dict[str, Any], lifetime: Lifetime) -> dict[str, Any]:
+    name, size = candidate["format"], candidate["bytes"]
+    cost = None if size is None else lifetime.cost(name, size, candidate["cpu_s"]).total_usd
+    return {
+        **candidate,
+        "effort": effort_label(name, candidate["effort"]),
+        "lifetime_usd": cost,
+    }
+
+
+def _book(name_or_path: str) -> tuple[PriceBook, Decimal]:
+    """A recipe's own price book, and what its machine's CPU costs: spot where it is offered."""
+    try:
+        book = load_prices(name_or_path)
+        spot = book.instances[book.instance].spot is not None
+        return book, book.vcpu_second_usd(purchase="spot" if spot else "on_demand")
+    except (PriceError, KeyError) as error:
+        raise RecipeError(
+            "price_book", f"price_book = {name_or_path!r}: {error}", "Mend the recipe's price_book."
+        ) from None

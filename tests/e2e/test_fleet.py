@@ -171,7 +171,7 @@ def test_a_job_whose_child_is_killed_runs_again_and_ends_once(fleet, tmp_path, s
     recipe = Recipe(
         name="slow",
         variants=(VariantSpec(name="v", width=1100, enlarge=True, formats=("avif",)),),
-        avif_speed=6,
+        objective="smallest",
     )
     handle = fleet.producer.submit(
         job(samples / "coffee.png", tmp_path / "out", recipe=recipe, tenant=uuid.uuid4().hex)

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 LONG = Recipe(
     name="long",
     variants=(VariantSpec(name="v", width=3000, enlarge=True, formats=("avif",)),),
-    avif_speed=3,
+    objective="smallest",
     features=(),
 )
 

@@ -76,7 +76,7 @@ def test_a_format_that_cannot_move_says_that_it_shows_the_first_frame(frames):
 
 
 def test_the_smallest_animation_still_moves(frames):
-    request = EncodeRequest(("jpeg", "webp", "avif"), "smallest", 75.0)
+    request = EncodeRequest(("jpeg", "webp", "avif"), "best", 75.0)
     (result,) = encode_animation(frames, 0, request)
     assert result.format in {"webp", "avif"}
     assert len(pages(result.data)) == COUNT

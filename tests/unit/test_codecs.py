@@ -16,12 +16,19 @@ from pixfleet.workers.imaging.codecs import (
     codec_versions,
     lossy_codecs,
 )
+from pixfleet.workers.imaging.efforts import efforts_of
 from pixfleet.workers.imaging.ssimulacra2 import Reference
 from pixfleet.workers.imaging.webp import lossless_webp
 
 ICC = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 LOSSY = ("jpeg", "webp", "avif", "jxl")
-EVERY_CODEC = [codec for name in LOSSY for codec in lossy_codecs(name, avif_speed=9)]
+
+
+def codecs_of(name):
+    return lossy_codecs(name, efforts_of(name)[0], target=75)
+
+
+EVERY_CODEC = [codec for name in (*LOSSY, "heic") for codec in codecs_of(name)]
 CODECS = pytest.mark.parametrize("codec", EVERY_CODEC, ids=lambda codec: codec.encoder)
 
 
@@ -67,7 +74,7 @@ def test_a_higher_quality_scores_more_and_costs_more(codec):
 
 
 def test_no_two_qualities_of_avif_are_the_same_bytes():
-    codec = lossy_codecs("avif", avif_speed=9)[0]
+    codec = codecs_of("avif")[0]
     qualities = codec.scale.qualities[20:36]
     pixels = scene(64, 64)
     coded = {codec.encode(pixels, quality, Metadata()) for quality in qualities}
@@ -91,7 +98,7 @@ def test_finishing_changes_no_pixel(codec):
 
 @pytest.mark.parametrize("name", ["jpeg", "webp", "avif"])
 def test_profile_and_copyright_are_embedded(name):
-    codec = lossy_codecs(name, avif_speed=9)[0]
+    codec = codecs_of(name)[0]
     metadata = Metadata(icc=ICC, exif=exif_block())
     image = opened(codec.finish(codec.encode(scene(40, 40), 75, metadata), metadata))
     assert image.info["icc_profile"] == ICC
@@ -109,13 +116,13 @@ def test_a_profile_of_several_jpeg_segments_survives():
 
 def test_jpeg_xl_refuses_a_profile_that_it_would_lose():
     with pytest.raises(EncodeError, match="ICC") as caught:
-        lossy_codecs("jxl", avif_speed=9)[0].encode(scene(20, 20), 75, Metadata(icc=ICC))
+        codecs_of("jxl")[0].encode(scene(20, 20), 75, Metadata(icc=ICC))
     assert caught.value.code == "icc_unsupported"
 
 
 def test_jpeg_xl_keeps_the_copyright():
     metadata = Metadata(exif=exif_block())
-    data = lossy_codecs("jxl", avif_speed=9)[0].encode(scene(20, 20), 75, metadata)
+    data = codecs_of("jxl")[0].encode(scene(20, 20), 75, metadata)
     assert opened(data).getexif()[0x8298] == "(c) A. Photographer"
 
 
@@ -127,7 +134,7 @@ def test_the_jpeg_is_progressive():
 
 @pytest.mark.parametrize("name", ["webp", "avif", "jxl"])
 def test_alpha_survives(name):
-    codec = lossy_codecs(name, avif_speed=9)[0]
+    codec = codecs_of(name)[0]
     pixels = scene(60, 70, channels=4)
     decoded = codec.decode(codec.encode(pixels, 80, Metadata()))
     assert decoded.shape == pixels.shape
@@ -158,7 +165,7 @@ def test_a_side_beyond_the_format_is_refused_before_encoding(name, side):
 
 def test_an_encoders_own_complaint_is_reported():
     with pytest.raises(EncodeError, match="WEBP") as caught:
-        lossy_codecs("webp", avif_speed=9)[0].encode(scene(1, 16_384), 50, Metadata())
+        codecs_of("webp")[0].encode(scene(1, 16_384), 50, Metadata())
     assert caught.value.code == "encoder_failed"
 
 

@@ -64,9 +64,10 @@ def test_a_photograph_is_not_given_more_quality_than_asked_for(cat):
 def test_the_smallest_is_the_smallest_of_each(cat):
     formats = ("jpeg", "webp", "avif")
     each = encode_variant(cat, EncodeRequest(formats, "each", 75.0))
-    (smallest,) = encode_variant(cat, EncodeRequest(formats, "smallest", 75.0))
+    (smallest,) = encode_variant(cat, EncodeRequest(formats, "best", 75.0))
     assert len(smallest.data) == min(len(result.data) for result in each)
-    assert all(name in smallest.notes[-1] for name in formats)
+    assert {one.format for one in smallest.considered} == set(formats)
+    assert [one.verdict for one in smallest.considered].count("chosen") == 1
 
 
 def test_drawn_images_are_kept_exactly_where_that_is_smaller(screenshot):
@@ -76,7 +77,7 @@ def test_drawn_images_are_kept_exactly_where_that_is_smaller(screenshot):
 
 
 def test_a_drawn_image_needs_no_avif_to_be_small(screenshot):
-    (best,) = encode_variant(screenshot, EncodeRequest(ALL, "smallest", 90.0))
+    (best,) = encode_variant(screenshot, EncodeRequest(ALL, "best", 90.0))
     jpeg = encode_variant(screenshot, EncodeRequest(("jpeg",), "each", 90.0))[0]
     assert best.reached
     assert len(best.data) < len(jpeg.data) / 2
@@ -184,16 +185,18 @@ def test_a_format_that_cannot_hold_the_image_fails_alone():
     assert jpeg.reached
 
 
-def test_a_failed_candidate_is_a_note_of_the_one_that_won():
+def test_a_failed_candidate_stands_beside_the_one_that_won():
     pixels = np.zeros((2, 16_400, 3), np.uint8)
-    (best,) = encode_variant(pixels, EncodeRequest(("webp", "jpeg"), "smallest", 60.0))
+    (best,) = encode_variant(pixels, EncodeRequest(("webp", "jpeg"), "best", 60.0))
     assert best.format == "jpeg"
-    assert "webp failed" in best.notes[-1]
+    failed = best.considered[-1]
+    assert (failed.format, failed.verdict) == ("webp", "failed")
+    assert "16383" in failed.reason
 
 
 def test_all_candidates_failing_is_a_failure():
     pixels = np.zeros((2, 16_400, 3), np.uint8)
-    (failure,) = encode_variant(pixels, EncodeRequest(("webp",), "smallest", 60.0))
+    (failure,) = encode_variant(pixels, EncodeRequest(("webp",), "best", 60.0))
     assert isinstance(failure, FormatFailure)
 
 
@@ -206,7 +209,7 @@ def test_the_tiniest_images_come_out_in_every_format(size):
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"formats": ("gif",)}, {"formats": ()}, {"pick": "best"}, {"max_probes": 0}],
+    [{"formats": ("gif",)}, {"formats": ()}, {"pick": "smallest"}, {"max_probes": 0}],
     ids=["format", "no format", "pick", "no probe"],
 )
 def test_a_request_that_makes_no_sense_is_a_bug_of_the_caller(wrong):

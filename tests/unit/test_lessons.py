@@ -81,11 +81,12 @@ def test_a_lower_target_is_tried_again_with_the_encoder_that_missed_a_higher_one
 
 def test_an_encoder_expects_its_own_surprise_before_that_of_another():
     lessons = Lessons()
-    assert lessons.expected("jpegli") == 0.0
-    lessons.learn("jpegli", 0.2)
-    assert lessons.expected("avif") == pytest.approx(0.15)
-    lessons.learn("avif", -0.1)
-    assert lessons.expected("jpegli") == 0.2
+    assert lessons.expected("jpegli", "jpeg") == 0.0
+    lessons.learn("jpegli", "jpeg", 0.2)
+    assert lessons.expected("libaom 9", "avif") == pytest.approx(0.15)
+    lessons.learn("libaom 9", "avif", -0.1)
+    assert lessons.expected("libaom 6", "avif") == -0.1
+    assert lessons.expected("jpegli", "jpeg") == 0.2
 
 
 def test_the_same_sizes_in_the_same_order_give_the_same_bytes(sizes):

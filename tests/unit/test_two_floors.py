@@ -195,7 +195,7 @@ def test_one_target_has_no_floors(astronaut):
 
 
 def test_the_smallest_of_several_keeps_both_floors(astronaut):
-    request = EncodeRequest(("jpeg", "webp", "avif"), "smallest", **floors())
+    request = EncodeRequest(("jpeg", "webp", "avif"), "best", **floors())
     (result,) = encode_variant(astronaut, request)
     assert result.reached
     assert result.floors.background_score >= 64.5

@@ -83,7 +83,7 @@ def encode_animation(
         request: as for one image. Formats that cannot animate get the first frame, and say so.
 
     Returns:
-        As ``encode.encode_variant``; with "smallest", formats that can animate come before any
+        As ``encode.encode_variant``; with "best", formats that can animate come before any
         that cannot.
     """
     if len(frames) == 1:
@@ -134,7 +134,7 @@ def _apng(frames: Sequence[Frame], loop: int, name: str, request: EncodeRequest)
 
 
 def _lossy(frames: Sequence[Frame], loop: int, name: str, request: EncodeRequest) -> Candidate:
-    codec = animated_codec(name, request.avif_speed)
+    codec = animated_codec(name, request.target)
     metadata = Metadata(request.icc, request.exif)
     sampled = sorted({0, len(frames) // 2, len(frames) - 1})[:_SAMPLED_FRAMES]
     originals = {at: Original(frames[at].pixels, request.background) for at in sampled}

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     Pixels = NDArray[np.uint8]
 
 MAX_SIDE_PX: Final = 65_536
+# By SSIMULACRA2 and by butteraugli: docs/decisions/0007.
+_FULL_CHROMA_FROM: Final = 80.0
 
 # Pillow would decode with a thread for every core of a machine that many workers share.
 AvifImagePlugin.DEFAULT_MAX_THREADS = 1
@@ -65,6 +67,7 @@ class Avif:
         return data
 
 
-def avif_codecs(speed: int) -> tuple[Avif, ...]:
-    """Best first; full chroma is for what 4:2:0 cannot reach."""
-    return (Avif(speed), Avif(speed, "4:4:4", scale=AVIF_FULL_CHROMA))
+def avif_codecs(speed: int, target: float) -> tuple[Avif, ...]:
+    """Best first; full chroma is for what 4:2:0 cannot reach, or not in fewer bytes."""
+    full = Avif(speed, "4:4:4", scale=AVIF_FULL_CHROMA)
+    return (full,) if target >= _FULL_CHROMA_FROM else (Avif(speed), full)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 # A file shrinks by about this much for a point of SSIMULACRA2 between 65 and 85 (medians of the
 # encoders .048 to .063), and a JPEG to about this share in its lossless finish.
-_BYTES_PER_POINT: Final = 0.05
+BYTES_PER_POINT: Final = 0.05
 _FINISHED_JPEG: Final = 0.9
 _NEAR_POINTS: Final = 12.0
 _HOPELESS: Final = 1.1
@@ -37,14 +37,14 @@ class Trial:
     Attributes:
         target: SSIMULACRA2.
         max_probes: encodings a search may try.
-        avif_speed: libavif's.
+        effort: of the encoder, in its own number.
         metadata: embedded in the final bytes.
         bytes_to_beat: give up once clearly more would be needed.
     """
 
     target: float
     max_probes: int
-    avif_speed: int
+    effort: int
     metadata: Metadata
     bytes_to_beat: int | None = None
 
@@ -97,7 +97,7 @@ def _lossy(original: Original, name: str, trial: Trial) -> Candidate:
     maker: Codec | None = None
     spent = 0
     topped = False
-    *others, last = lossy_codecs(name, trial.avif_speed)
+    *others, last = lossy_codecs(name, trial.effort, trial.target)
     lessons = original.lessons
     codecs = [*(one for one in others if lessons.in_reach(one.encoder, trial.target)), last]
     for codec in codecs:
@@ -154,7 +154,7 @@ def _searched(original: Original, codec: Codec, trial: Trial, *, flat: bool, las
             codec.scale,
             original.texture,
             trial.target + margin,
-            original.lessons.expected(codec.encoder),
+            original.lessons.expected(codec.encoder, codec.format),
         ),
         max_probes=trial.max_probes,
         give_up_when_capped=not last,
@@ -162,7 +162,7 @@ def _searched(original: Original, codec: Codec, trial: Trial, *, flat: bool, las
     )
     if outcome.reached:
         surprise = surprise_of(outcome.best, codec.scale, original.texture)
-        original.lessons.learn(codec.encoder, surprise)
+        original.lessons.learn(codec.encoder, codec.format, surprise)
     if outcome.abandoned:
         raise Abandoned(round(_expected_bytes(codec, outcome.best, trial.target)))
     return outcome
@@ -172,7 +172,7 @@ def _expected_bytes(codec: Codec, probe: Probe, target: float) -> float:
     """What the finished file should take at the target, judged from one probe."""
     missing = min(_NEAR_POINTS, max(-_NEAR_POINTS, target - probe.score))
     finished = _FINISHED_JPEG if codec.format == "jpeg" else 1.0
-    return len(probe.data) * finished * math.exp(_BYTES_PER_POINT * missing)
+    return len(probe.data) * finished * math.exp(BYTES_PER_POINT * missing)
 
 
 def _lossless(name: str, data: bytes, encoder: str) -> Candidate:
@@ -192,7 +192,7 @@ def _webp_of_graphics(original: Original, trial: Trial) -> Candidate:
 
 
 def _exact_webp(original: Original, trial: Trial) -> Candidate:
-    encoder = lossy_codecs("webp", trial.avif_speed)[0].encoder
+    encoder = lossy_codecs("webp", trial.effort, trial.target)[0].encoder
     data = lossless_webp(original.pixels, trial.metadata)
     return _lossless("webp", data, f"{encoder} lossless")
 

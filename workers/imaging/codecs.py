@@ -9,27 +9,35 @@ from PIL import features
 
 from pixfleet.workers.errors import EncodeError
 
-from . import avif, jpeg, png, webp
+from . import avif, heic, jpeg, png, webp
+from .efforts import efforts_of
 from .jxl import JpegXl, JpegXlImagePlugin
 
 if TYPE_CHECKING:
     from .codec import Codec
 
-FORMATS: Final = ("jpeg", "webp", "avif", "jxl", "png")
-ALPHA_FORMATS: Final = frozenset({"webp", "avif", "jxl", "png"})
+FORMATS: Final = ("jpeg", "webp", "avif", "jxl", "heic", "png")
+ALPHA_FORMATS: Final = frozenset({"webp", "avif", "jxl", "heic", "png"})
 ANIMATED_FORMATS: Final = frozenset({"webp", "avif", "png"})
 
+_ANY_TARGET: Final = 75.0
 _MAX_SIDE_PX: Final = {
     "jpeg": jpeg.MAX_SIDE_PX,
     "webp": webp.MAX_SIDE_PX,
     "avif": avif.MAX_SIDE_PX,
     "jxl": (1 << 30) - 1,
+    "heic": heic.MAX_SIDE_PX,
     "png": png.MAX_SIDE_PX,
 }
 
 
-def lossy_codecs(format_name: str, avif_speed: int) -> tuple[Codec, ...]:
+def lossy_codecs(format_name: str, effort: int, target: float) -> tuple[Codec, ...]:
     """The lossy encoders of a format, best first; a later one reaches what the earlier cannot.
+
+    Args:
+        format_name: as in ``FORMATS``, without "png".
+        effort: in the encoder's own number (``efforts.efforts_of``).
+        target: SSIMULACRA2 to be reached.
 
     Raises:
         EncodeError: ``encoder_missing``, no library here writes the format.
@@ -37,15 +45,17 @@ def lossy_codecs(format_name: str, avif_speed: int) -> tuple[Codec, ...]:
     if format_name == "jpeg":
         return jpeg.jpeg_codecs()
     if format_name == "webp" and features.check("webp"):
-        return (webp.WebP(),)
+        return (webp.WebP(effort),)
     if format_name == "avif" and features.check("avif"):
-        return avif.avif_codecs(avif_speed)
+        return avif.avif_codecs(effort, target)
     if format_name == "jxl" and JpegXlImagePlugin is not None:
-        return (JpegXl(),)
+        return (JpegXl(effort),)
+    if format_name == "heic" and heic.can_write_heic():
+        return (heic.Heic(),)
     raise _missing(format_name)
 
 
-def animated_codec(format_name: str, avif_speed: int) -> webp.WebP | avif.Avif:
+def animated_codec(format_name: str, target: float) -> webp.WebP | avif.Avif:
     """The lossy encoder of animations: WebP's or AVIF's.
 
     Raises:
@@ -54,7 +64,7 @@ def animated_codec(format_name: str, avif_speed: int) -> webp.WebP | avif.Avif:
     if format_name == "webp" and features.check("webp"):
         return webp.WebP()
     if format_name == "avif" and features.check("avif"):
-        return avif.avif_codecs(avif_speed)[0]
+        return avif.avif_codecs(efforts_of(format_name)[0], target)[0]
     raise _missing(format_name)
 
 
@@ -94,7 +104,8 @@ def codec_versions() -> dict[str, str]:
             versions[name] = png.palette_encoder() or png.ENCODER
             continue
         try:
-            versions[name] = lossy_codecs(name, avif_speed=9)[0].encoder
+            codecs = lossy_codecs(name, efforts_of(name)[0], _ANY_TARGET)
+            versions[name] = codecs[0].encoder
         except EncodeError:
             continue
     return versions

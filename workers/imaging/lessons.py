@@ -21,18 +21,25 @@ class Lessons:
 
     def __init__(self) -> None:
         self._own: dict[str, float] = {}
+        self._of_format: dict[str, float] = {}
         self._latest: str | None = None
         self._missed: dict[str, float] = {}
 
-    def learn(self, encoder: str, surprise: float) -> None:
+    def learn(self, encoder: str, format_name: str, surprise: float) -> None:
         """Keep what a search that reached its target found."""
-        self._own[encoder] = surprise
+        self._own[encoder] = self._of_format[format_name] = surprise
         self._latest = encoder
 
-    def expected(self, encoder: str) -> float:
-        """The surprise to expect: the encoder's own at another size, else a share of the latest."""
+    def expected(self, encoder: str, format_name: str) -> float:
+        """The surprise to expect.
+
+        The encoder's own at another size, else that of its format at another effort, else a share
+        of the latest.
+        """
         if encoder in self._own:
             return self._own[encoder]
+        if format_name in self._of_format:
+            return self._of_format[format_name]
         return _SHARED * self._own[self._latest] if self._latest else 0.0
 
     def miss(self, encoder: str, target: float) -> None:

@@ -61,7 +61,8 @@ _warnings_lock = threading.Lock()
 
 
 @cache
-def _register_heif() -> None:
+def register_heif() -> None:
+    """Let Pillow read and write HEIC."""
     import pillow_heif  # noqa: PLC0415 (loads libheif, which few jobs need)
 
     pillow_heif.register_heif_opener(thumbnails=False)
@@ -85,7 +86,7 @@ def open_image(data: bytes, image_format: str) -> Image.Image:
 
     """
     if image_format == "heic":
-        _register_heif()
+        register_heif()
     elif image_format == "jxl":
         _register_jxl()
     elif image_format == "png":

@@ -1,10 +1,11 @@
 """Each encoder's quality numbers, measured: where a search starts and which way it steps.
 
-Fitted on 27 free photographs and pictures (Kodak, desktop wallpapers, scikit-image's samples), each
-at up to 1280, 512 and 256 px, every encoder at 8 to 12 qualities. ``typical`` is the median of
-100 - SSIMULACRA2 at a quality; ``predictor`` a Huber regression on ``texture.Texture`` of the
-logarithm of an image's distortion over the typical one, for scores from 55 to 92. The typical error
-given with each is the median absolute one on images left out of the fit.
+Fitted by ``bench/scales.py`` on 27 free photographs and pictures (Kodak, desktop wallpapers,
+scikit-image's samples), each at up to 1280, 512 and 256 px, every encoder at 8 to 12 qualities.
+``typical`` is the median of 100 - SSIMULACRA2 at a quality; ``predictor`` a Huber regression on
+``texture.Texture`` of the logarithm of an image's distortion over the typical one, for scores from
+55 to 92. The typical error given with each is the median absolute one on images left out of the
+fit.
 """
 
 from __future__ import annotations
@@ -135,6 +136,26 @@ AVIF_FULL_CHROMA: Final = QualityScale(
         (100, 4.22),
     ),
     predictor=(-0.2093, 0.0966, -0.1218, 0.1617, 0.0950, -0.0592, 0.1035, 0.0725),
+)
+
+# Typical error 0.08: 2.1 at a score of 75; at up to 384 px.
+HEIC: Final = QualityScale(
+    qualities=_every(1, 10, 100),
+    typical=(
+        (12, 100.70),
+        (20, 74.78),
+        (28, 55.81),
+        (36, 39.93),
+        (44, 28.30),
+        (52, 19.41),
+        (60, 14.36),
+        (68, 10.84),
+        (76, 8.83),
+        (84, 8.10),
+        (92, 7.69),
+        (100, 7.60),
+    ),
+    predictor=(-0.1838, -0.1137, 0.0341, 0.1919, 0.5692, -0.1187, -0.1767, 0.1574),
 )
 
 # Typical error 0.07: 1.7 at a score of 75.

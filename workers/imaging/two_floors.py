@@ -216,7 +216,7 @@ def _codec_of(candidate: Candidate, trial: Trial) -> Codec | None:
     """The lossy encoder that made a candidate."""
     if candidate.format == "png" or candidate.metric != "ssimulacra2":
         return None
-    codecs = lossy_codecs(candidate.format, trial.avif_speed)
+    codecs = lossy_codecs(candidate.format, trial.effort, trial.target)
     return next((codec for codec in codecs if codec.encoder == candidate.encoder), None)
 
 

@@ -32,13 +32,16 @@ class Meter:
     ``instance`` and ``purchase`` say which machine's price CPU seconds are charged at. Stages are
     entered by one thread; requests may be counted by several.
 
+    Attributes:
+        cpu_second_usd: price of one vCPU for a second.
+
     Raises:
         PriceError: the book does not have that machine on these terms.
     """
 
     def __init__(self, prices: PriceBook, *, instance: str = "", purchase: str = "spot") -> None:
         self._prices = prices
-        self._cpu_second_usd = prices.vcpu_second_usd(instance, purchase)
+        self.cpu_second_usd = prices.vcpu_second_usd(instance, purchase)
         self._stages: dict[str, _Use] = {}
         self._inner: list[_Use] = []
         self._requests: Counter[str] = Counter()
@@ -96,7 +99,7 @@ class Meter:
 
     def cpu_cost(self, cpu_s: float) -> Decimal:
         """Price of CPU seconds in USD, to the nano-dollar."""
-        return (Decimal(cpu_s) * self._cpu_second_usd).quantize(NANO)
+        return (Decimal(cpu_s) * self.cpu_second_usd).quantize(NANO)
 
     def receipt(self) -> Receipt:
         """All that was counted so far; its cost is exactly the sum of its lines."""

@@ -1,0 +1,262 @@
+"""The choice of format and effort: what is tried, what that gave, and why the winner won."""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
+
+from .candidate import BYTES_PER_POINT, Abandoned
+from .efforts import Seen, efforts_of
+from .encoded import Considered, Encoded, FormatFailure
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from .efforts import EffortCurves
+    from .goal import Goal
+    from .original import Original
+
+_LIKELY_SMALLEST_FIRST: Final = ("avif", "jxl", "webp", "jpeg", "heic", "png")
+_GRAPHICS_SMALLEST_FIRST: Final = ("webp", "png", "avif", "jxl", "jpeg", "heic")
+
+# A first search tells what bytes there are to be saved; efforts much dearer than the least wait.
+_OPENING_CPU: Final = 2.0
+_TYPICAL_BYTES_PER_PX: Final = 0.12
+# The share of the best one's bytes that a format not yet tried may take, at best.
+_HOPED_SHARE: Final = 0.6
+# Encodings that a search takes, and one that knows what another effort of its format found.
+_PROBES, _KNOWING_PROBES = 2.2, 1.5
+_LEAST_GAIN: Final = 0.01
+_MOST_FINER: Final = 2
+_LEAST_SEEN_PX: Final = 100_000
+
+
+class Choice:
+    """Tries formats and efforts of one image, the most promising first, until no other can win.
+
+    What is spent is spent: another candidate is tried where its expected bytes and CPU together
+    weigh less than the bytes of the best so far.
+
+    Args:
+        original: the image.
+        goal: what is to be least.
+        curves: what to expect of the efforts.
+        attempt: encodes a format at an effort, given up beyond so many bytes (``Abandoned``).
+    """
+
+    def __init__(
+        self,
+        original: Original,
+        goal: Goal,
+        curves: EffortCurves,
+        attempt: Callable[[str, int, int | None], Encoded | FormatFailure],
+    ) -> None:
+        self._original = original
+        self._goal = goal
+        self._curves = curves
+        self._attempt = attempt
+        self._px = original.width * original.height
+        self._made: dict[tuple[str, int], Encoded] = {}
+        self._others: dict[tuple[str, int], Considered] = {}
+        self._failures: list[FormatFailure] = []
+        self._best: tuple[str, int] | None = None
+        self._spent_s = 0.0
+
+    def of(self, formats: Sequence[str]) -> Encoded | FormatFailure:
+        """The best of these formats at the effort that serves the goal."""
+        for name in self._in_order(formats):
+            effort = self._opening(name)
+            why = self._hopeless(name, effort)
+            if why is None:
+                self._try(name, effort)
+            else:
+                self._leave(name, effort, None, why)
+        for _ in range(_MOST_FINER):
+            finer = self._finer(formats)
+            if finer is None:
+                break
+            self._try(*finer)
+        if self._best is None:
+            return self._failures[0]
+        return replace(
+            self._made[self._best],
+            cpu_s=self._spent_s,
+            considered=tuple(self._considered()),
+            seen=tuple(self._seen()),
+        )
+
+    def _in_order(self, formats: Sequence[str]) -> list[str]:
+        order = _GRAPHICS_SMALLEST_FIRST if self._original.graphic else _LIKELY_SMALLEST_FIRST
+        likely = sorted(formats, key=order.index)
+        if self._goal.byte_weight:
+            return likely
+        return sorted(likely, key=lambda name: self._cpu_s(name, efforts_of(name)[0]))
+
+    def _cpu_s(self, name: str, effort: int, probes: float = _PROBES) -> float:
+        return probes * self._curves[name, effort].cpu_s_per_mp * self._px / 1e6
+
+    def _opening(self, name: str) -> int:
+        """The effort for typical bytes, among those not much dearer than the least."""
+        least, *_ = efforts_of(name)
+        size = _TYPICAL_BYTES_PER_PX * self._px
+        return min(
+            (
+                effort
+                for effort in efforts_of(name)
+                if effort == least
+                or (
+                    self._cpu_s(name, effort) <= _OPENING_CPU * self._cpu_s(name, least)
+                    and self._affordable(self._cpu_s(name, effort))
+                )
+            ),
+            key=lambda effort: self._goal.weight(
+                name, size * self._curves[name, effort].bytes_share, self._cpu_s(name, effort)
+            ),
+        )
+
+    def _affordable(self, cpu_s: float) -> bool:
+        return self._spent_s + cpu_s <= self._goal.max_cpu_s_per_mp * self._px / 1e6
+
+    def _hopeless(self, name: str, effort: int) -> str | None:
+        """Why a format cannot become the best; None where it may."""
+        best = self._best and self._made[self._best]
+        if not best or not best.reached:
+            return None
+        if self._original.graphic:
+            return None  # formats differ too much on drawn pictures for any guess
+        if name == "png":
+            return "a photograph"
+        cpu_s = self._cpu_s(name, effort)
+        hoped = _HOPED_SHARE * len(best.data)
+        if self._goal.weight(name, hoped, cpu_s) < self._to_beat(best):
+            return None
+        return "its CPU alone outweighs what it may save"
+
+    def _to_beat(self, best: Encoded) -> float:
+        """The weight of the best one's bytes."""
+        return self._goal.weight(best.format, len(best.data), 0.0)
+
+    def _try(self, name: str, effort: int) -> None:
+        best = self._best and self._made[self._best]
+        # Once a format is measured its next effort is foretold, and is searched to the end.
+        foretold = any(made == name for made, _ in self._made)
+        to_beat = len(best.data) if best and best.reached and not foretold else None
+        start_s = time.thread_time()
+        try:
+            answer = self._attempt(name, effort, to_beat)
+        except Abandoned as abandoned:
+            answer = abandoned
+        cpu_s = time.thread_time() - start_s
+        self._spent_s += cpu_s
+        match answer:
+            case Abandoned():
+                self._others[name, effort] = Considered(
+                    name, effort, None, answer.expected_bytes, None, cpu_s, "given up"
+                )
+            case FormatFailure():
+                self._failures.append(answer)
+                self._others[name, effort] = Considered(
+                    name, effort, None, None, None, cpu_s, "failed", answer.error.message
+                )
+            case Encoded():
+                self._made[name, effort] = replace(answer, cpu_s=cpu_s)
+                if best is None or self._better(answer, best):
+                    self._best = name, effort
+
+    def _better(self, one: Encoded, other: Encoded) -> bool:
+        if one.reached != other.reached:
+            return one.reached
+        if not one.reached:
+            return (one.score or 0.0) > (other.score or 0.0)
+        return self._to_beat(one) < self._to_beat(other)
+
+    def _finer(self, formats: Sequence[str]) -> tuple[str, int] | None:
+        """The effort beyond those tried that should weigh least; None where none should win."""
+        best = self._best and self._made[self._best]
+        if not best or not best.reached or best.metric != "ssimulacra2":
+            return None
+        promising: list[tuple[float, str, int]] = []
+        for name in formats:
+            known = self._known_bytes(name)
+            if known is None:
+                continue
+            size, at = known
+            efforts = efforts_of(name)
+            for effort in efforts[efforts.index(at) + 1 :]:
+                if (name, effort) in self._made or (name, effort) in self._others:
+                    continue
+                share = self._curves[name, effort].bytes_share / self._curves[name, at].bytes_share
+                cpu_s = self._cpu_s(name, effort, _KNOWING_PROBES)
+                weight = self._goal.weight(name, size * share, cpu_s)
+                if not self._affordable(cpu_s):
+                    why = "beyond max_cpu_s_per_mp"
+                elif weight > (1 - _LEAST_GAIN) * self._to_beat(best):
+                    why = "its CPU outweighs the bytes it should save"
+                else:
+                    promising.append((weight, name, effort))
+                    continue
+                self._leave(name, effort, round(size * share), why, cpu_s)
+        return min(promising)[1:] if promising else None
+
+    def _known_bytes(self, name: str) -> tuple[int, int] | None:
+        """What the greatest effort tried took, or was going to take, and that effort."""
+        found: tuple[int, int] | None = None
+        for effort in efforts_of(name):
+            made, other = self._made.get((name, effort)), self._others.get((name, effort))
+            if made is not None and made.reached and made.metric == "ssimulacra2":
+                found = len(made.data), effort
+            elif other is not None and other.verdict == "given up" and other.size:
+                found = other.size, effort
+        return found
+
+    def _leave(
+        self, name: str, effort: int, size: int | None, why: str, cpu_s: float | None = None
+    ) -> None:
+        expected_s = self._cpu_s(name, effort) if cpu_s is None else cpu_s
+        self._others[name, effort] = Considered(
+            name, effort, None, size, None, expected_s, "not tried", why
+        )
+
+    def _considered(self) -> list[Considered]:
+        """All of them, the best first, then by bytes."""
+        measured = [
+            Considered(
+                format=name,
+                effort=effort,
+                quality=made.quality,
+                size=len(made.data),
+                score=made.score,
+                cpu_s=made.cpu_s,
+                verdict=(
+                    "chosen"
+                    if (name, effort) == self._best
+                    else "beaten"
+                    if made.reached
+                    else "missed"
+                ),
+            )
+            for (name, effort), made in self._made.items()
+        ]
+        return sorted(
+            [*measured, *self._others.values()],
+            key=lambda one: (one.verdict != "chosen", one.size is None, one.size),
+        )
+
+    def _seen(self) -> list[Seen]:
+        if self._px < _LEAST_SEEN_PX:
+            return []
+        seen: list[Seen] = []
+        for (name, effort), made in self._made.items():
+            if made.metric != "ssimulacra2" or made.floors is not None:
+                continue
+            share: float | None = None
+            least = self._made.get((name, efforts_of(name)[0]))
+            if least is not None and least.reached and made.reached and least is not made:
+                higher = (made.score or 0.0) - (least.score or 0.0)
+                same_score = math.exp(-BYTES_PER_POINT * higher)
+                share = len(made.data) / len(least.data) * same_score
+            cpu_s_per_mp = made.cpu_s / made.probes / (self._px / 1e6)
+            seen.append(Seen(name, effort, cpu_s_per_mp, share))
+        return seen
