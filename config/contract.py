@@ -11,6 +11,7 @@ from pathlib import PurePosixPath
 from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -20,6 +21,8 @@ from pydantic import (
     ValidationError,
     model_validator,
 )
+
+from .audience import AUDIENCE
 
 SCHEMA_VERSION: Final = 1
 """Version of every message and manifest; raised when a field changes its meaning or goes away."""
@@ -42,6 +45,12 @@ SUFFIXES: Final[dict[str, str]] = {
     "jxl": "jxl",
     "png": "png",
 }
+
+Audience = Annotated[
+    dict[Format, Annotated[float, Field(ge=0, le=1)]],
+    AfterValidator(lambda given: {**AUDIENCE, **given}),
+]
+"""Share of viewers, 0 to 1, that accept each format; the world's for formats that are left out."""
 
 
 class ContractError(ValueError):
@@ -149,6 +158,13 @@ class Recipe(Frozen):
         default="#ffffff", pattern=r"^#[0-9a-fA-F]{6}$", description="under alpha, and for pad"
     )
     linear_light: bool = Field(default=False, description="resize in linear light, 4x the CPU")
+    audience: Audience = Field(
+        default=dict(AUDIENCE),
+        description=(
+            "share of viewers, 0 to 1, that accept each format; "
+            "left out: the world's, see config/audience.py"
+        ),
+    )
     execution: Literal["auto", "fused", "fanout"] = Field(
         default="auto",
         description="one task for all, a chord member per variant, or let the planner decide",

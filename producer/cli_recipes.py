@@ -45,6 +45,8 @@ def show_recipe(
     table = Table(show_header=False, box=None)
     fields = recipe.model_dump(mode="json", exclude={"variants"})
     for field, value in {**fields, "quality": quality_text(recipe.quality)}.items():
+        if isinstance(value, dict):
+            value = [f"{name} {share:g}" for name, share in value.items()]  # noqa: PLW2901
         shown = ", ".join(value) if isinstance(value, list) else str(value)
         table.add_row(field, shown or "–")
     console = Console()

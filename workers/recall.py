@@ -29,7 +29,9 @@ class Recalled:
 
 def job_key(recipe: Recipe, sha256: str) -> str:
     """The memo key of a whole job: content, recipe, and versions of everything that makes it."""
-    asked = recipe.model_dump(mode="json", exclude={"name", "description", "execution"})
+    # Who will look at the files does not change them: the snippets are written anew for each job.
+    untouched = {"name", "description", "execution", "audience"}
+    asked = recipe.model_dump(mode="json", exclude=untouched)
     return Memo.key("job", sha256, asked, codec_versions(), detector(), requantiser())
 
 
