@@ -15,7 +15,9 @@ import re
 from importlib import resources
 from typing import TYPE_CHECKING, Final
 
-from .report_batch import Batch, percent_encode
+from pixfleet.producer.picture import percent_encode
+
+from .report_batch import Batch
 from .storage.objects import local_path
 
 if TYPE_CHECKING:

@@ -8,13 +8,12 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import quote
 
 from pixfleet.config.contract import SUFFIXES
+from pixfleet.producer.picture import percent_encode
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from pathlib import Path
 
     from pixfleet.config.results import BatchSummary, Failure, Manifest, VariantResult
 
@@ -28,11 +27,6 @@ _FAILURES_MOST: Final = 1_000
 _PLAIN_NAME: Final = re.compile(r"[a-z0-9][a-z0-9_-]*")
 
 _json = partial(json.dumps, separators=(",", ":"))
-
-
-def percent_encode(path: str | Path) -> str:
-    """A path as the path of a URL; a file name that is not UTF-8 keeps its very bytes."""
-    return quote(str(path).encode("utf-8", "surrogateescape"), safe="/")
 
 
 @dataclass(slots=True)

@@ -1,0 +1,51 @@
+"""A manifest's variants as pictures for a page, with what to show while they load."""
+
+from __future__ import annotations
+
+import base64
+from typing import TYPE_CHECKING, Final
+
+from pixfleet.producer.picture import pictures_of, same_shape
+
+from .imaging.placeholder import blurred
+
+if TYPE_CHECKING:
+    from pixfleet.config.contract import Recipe
+    from pixfleet.config.results import Features, Manifest
+
+_UNSERVED_MOST: Final = 0.01
+"""Share of viewers that may see nothing before the manifest warns."""
+
+
+def with_pictures(manifest: Manifest, recipe: Recipe) -> Manifest:
+    """The manifest with its pictures, and a note where too many viewers would see none."""
+    source = (manifest.width or 0, manifest.height or 0)
+
+    def placeholder(width: int, height: int) -> str | None:
+        whole = all(source) and same_shape(source, (width, height))
+        return _background(manifest.features, width, height, whole=whole)
+
+    pictures = pictures_of(manifest.variants, recipe.audience, placeholder)
+    notes = tuple(
+        f"{picture.unserved:.1%} of viewers accept no format ("
+        f"{', '.join(source.format for source in picture.sources)}) of the picture of "
+        f"{picture.width} × {picture.height} px; add jpeg, or png where there is alpha"
+        for picture in pictures
+        if picture.unserved > _UNSERVED_MOST
+    )
+    return manifest.model_copy(update={"pictures": pictures, "notes": (*manifest.notes, *notes)})
+
+
+def _background(features: Features | None, width: int, height: int, *, whole: bool) -> str | None:
+    """CSS: the dominant colour, and over it a blur of the image where all of it is shown.
+
+    None where the features hold neither, and with alpha, through which it would stay visible.
+    """
+    if features is None or features.has_alpha:
+        return None
+    color = features.colors[0].hex if features.colors else ""
+    blur = ""
+    if features.thumbhash and whole:
+        image = blurred(base64.b64decode(features.thumbhash), width, height)
+        blur = f"url(data:image/webp;base64,{base64.b64encode(image).decode()}) center/cover"
+    return f"{color} {blur}".strip() or None
