@@ -85,6 +85,10 @@ def _picture(
         name: _total(files, widths, shape) for name, files in offers.items()
     }
     order = serving_order(totals, audience)
+    totals: dict[Format, int] = {
+        name: _total(files, widths, shape) for name, files in offers.items()
+    }
+    order = serving_order(totals, audience)
     shares = serving_shares(order, audience)
     picture = Picture(
         width=width,
