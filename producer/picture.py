@@ -78,16 +78,13 @@ def _picture(
     placeholder: Callable[[int, int], str | None],
 ) -> Picture:
     width, height = shape[0].width, shape[0].height
-    formats: set[Format] = {variant.format for variant in shape}
-    offers = {name: _accepted(shape, name, audience) for name in formats}
     widths = {variant.width for variant in shape}
-    totals: dict[Format, int] = {
-        name: _total(files, widths, shape) for name, files in offers.items()
-    }
-    order = serving_order(totals, audience)
-    totals: dict[Format, int] = {
-        name: _total(files, widths, shape) for name, files in offers.items()
-    }
+    offers: dict[Format, _Files] = {}
+    totals: dict[Format, int] = {}
+    formats: set[Format] = {variant.format for variant in shape}
+    for name in formats:
+        offers[name] = _accepted(shape, name, audience)
+        totals[name] = _total(offers[name], widths, shape)
     order = serving_order(totals, audience)
     shares = serving_shares(order, audience)
     picture = Picture(
