@@ -51,45 +51,54 @@ def same_shape(one: tuple[int, int], other: tuple[int, int]) -> bool:
 def pictures_of(
     variants: Sequence[VariantResult],
     audience: Mapping[Format, float],
-    placeholder: Callable[[int, int], str | None],
+    framing: Callable[[VariantResult], str],
+    placeholder: Callable[[VariantResult], str | None],
 ) -> tuple[Picture, ...]:
-    """One picture of each shape among the variants, in their order.
+    """One picture of each shape and framing among the variants, in their order.
 
-    Of variants with the same shape, format and width the one of fewer bytes is taken. A format
-    that lacks a width has the smallest file of those as widely accepted in its place.
-    ``placeholder`` gives the CSS background for a width and height.
+    Of variants that differ in neither, nor in format and width, the one of fewer bytes is taken.
+    A format that lacks a width has the smallest file of those as widely accepted in its place.
+
+    Args:
+        variants: of one image.
+        audience: share of viewers that accept each format, 0 to 1.
+        framing: names what part of the image a variant shows.
+        placeholder: the CSS background of a picture whose largest file is this.
     """
     shapes: list[list[VariantResult]] = []
     for variant in sorted(variants, key=lambda variant: -variant.width * variant.height):
-        size = (variant.width, variant.height)
         for shape in shapes:
-            if same_shape((shape[0].width, shape[0].height), size):
+            if framing(shape[0]) == framing(variant) and same_shape(
+                _size(shape[0]), _size(variant)
+            ):
                 shape.append(variant)
                 break
         else:
             shapes.append([variant])
     shapes.sort(key=lambda shape: min(map(variants.index, shape)))
-    return tuple(_picture(shape, audience, placeholder) for shape in shapes)
+    return tuple(_picture(shape, audience, placeholder(shape[0])) for shape in shapes)
+
+
+def _size(variant: VariantResult) -> tuple[int, int]:
+    return variant.width, variant.height
 
 
 def _picture(
-    shape: Sequence[VariantResult],
-    audience: Mapping[Format, float],
-    placeholder: Callable[[int, int], str | None],
+    shape: Sequence[VariantResult], audience: Mapping[Format, float], placeholder: str | None
 ) -> Picture:
-    width, height = shape[0].width, shape[0].height
+    """``shape`` has its largest variant first."""
+    formats: set[Format] = {variant.format for variant in shape}
     widths = {variant.width for variant in shape}
     offers: dict[Format, _Files] = {}
     totals: dict[Format, int] = {}
-    formats: set[Format] = {variant.format for variant in shape}
     for name in formats:
         offers[name] = _accepted(shape, name, audience)
         totals[name] = _total(offers[name], widths, shape)
     order = serving_order(totals, audience)
     shares = serving_shares(order, audience)
     picture = Picture(
-        width=width,
-        height=height,
+        width=shape[0].width,
+        height=shape[0].height,
         sources=tuple(
             PictureSource(
                 format=name,
@@ -99,7 +108,7 @@ def _picture(
             for name in order
         ),
         unserved=round(1 - sum(shares.values()), 4),
-        placeholder=placeholder(width, height),
+        placeholder=placeholder,
         html="",
     )
     return picture.model_copy(update={"html": picture_html(picture)})

@@ -22,7 +22,11 @@ from pixfleet.workers.imaging.placeholder import shown, thumbhash
 from pixfleet.workers.pictures import with_pictures
 
 HOSTILE = "a \"q\" 'one' #1, 50% é?<script>&.png"
-RECIPE = Recipe.model_validate({"name": "own", "features": ["phash"]})
+
+
+def _recipe(**fields):
+    named = [{"name": name, "formats": ["jpeg"]} for name in ("w", "w320", "w640", "w1000")]
+    return Recipe.model_validate({"name": "own", "variants": named, **fields})
 
 
 def _variant(name, kind, size, width, height, *, folder="cat.png", **changes):
@@ -57,7 +61,7 @@ def _ladder(**options):
 
 
 def _pictures(variants, audience=AUDIENCE):
-    return pictures_of(variants, audience, lambda *_: None)
+    return pictures_of(variants, audience, lambda _: "whole", lambda _: None)
 
 
 def _offers(picture):
@@ -243,7 +247,7 @@ def _features(**changes):
 
 
 def test_the_placeholder_is_the_dominant_colour_under_a_blur_of_the_whole_image():
-    manifest = with_pictures(_manifest(_ladder(), features=_features()), RECIPE)
+    manifest = with_pictures(_manifest(_ladder(), features=_features()), _recipe())
     style = _Tags(manifest.pictures[0].html).found[-1][1]["style"]
     colour, blur = re.fullmatch(
         r"background: (#\w{6}) url\(data:image/webp;base64,([\w+/=]+)\) center/cover", style
@@ -268,7 +272,7 @@ def test_the_placeholder_is_the_dominant_colour_under_a_blur_of_the_whole_image(
 )
 def test_a_placeholder_shows_only_what_fits_the_picture(features, width, expected):
     made = _manifest([_variant("w", "jpeg", 90, width, 213)], features=features)
-    assert with_pictures(made, RECIPE).pictures[0].placeholder == expected
+    assert with_pictures(made, _recipe()).pictures[0].placeholder == expected
 
 
 @pytest.mark.parametrize("size", [(90, 60), (60, 90), (64, 64), (300, 20)], ids=str)
@@ -297,11 +301,32 @@ def test_a_thumbhash_shows_the_low_frequencies_it_was_made_of(size, channels):
 def test_a_manifest_warns_where_more_than_a_hundredth_of_the_viewers_see_nothing(
     kinds, audience, warned
 ):
-    recipe = RECIPE.model_validate({**RECIPE.model_dump(), "audience": audience})
     made = _manifest([_variant("w", kind, 90, 320, 213) for kind in kinds], notes=("seen",))
-    notes = with_pictures(made, recipe).notes
+    notes = with_pictures(made, _recipe(audience=audience)).notes
     assert notes[0] == "seen"
     assert [warned in note for note in notes[1:]] == ([True] if warned else [])
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "pictures"),
+    [
+        pytest.param(("fit", 320), ("cover", 640), 1, id="the whole image"),
+        pytest.param(("smart", 320), ("smart", 640), 1, id="one window in two sizes"),
+        pytest.param(("fill", 320), ("smart", 640), 2, id="centred and where it is salient"),
+        pytest.param(("fit", 320), ("fill", 640), 2, id="whole and window"),
+        pytest.param(("crop", 320), ("crop", 640), 2, id="unscaled cuts of different parts"),
+        pytest.param(("pad", 320), ("pad", 640), 1, id="one border in two sizes"),
+        pytest.param(("pad", 1300), ("pad", 1600), 2, id="wider borders: nothing is enlarged"),
+    ],
+)
+def test_variants_of_one_shape_are_one_picture_where_they_show_the_same(one, other, pictures):
+    specs = [
+        {"name": name, "fit": fit, "width": side, "height": side, "formats": ["jpeg"]}
+        for name, (fit, side) in (("a", one), ("b", other))
+    ]
+    made = [_variant(spec["name"], "jpeg", 9, spec["width"], spec["height"]) for spec in specs]
+    found = with_pictures(_manifest(made), _recipe(variants=specs)).pictures
+    assert len(found) == pictures
 
 
 # ---- the command
@@ -310,7 +335,7 @@ def test_a_manifest_warns_where_more_than_a_hundredth_of_the_viewers_see_nothing
 @pytest.mark.parametrize("name", ["manifest.jsonl", "manifest.json"])
 def test_the_command_prints_the_snippets_of_a_manifest(tmp_path, name):
     file = tmp_path / name
-    made = with_pictures(_manifest(_ladder(), features=_features()), RECIPE)
+    made = with_pictures(_manifest(_ladder(), features=_features()), _recipe())
     file.write_text(made.model_dump_json(indent=None if name.endswith("l") else 1))
     options = ["--base-url", "https://cdn.example", "--sizes", "50vw"]
     answer = CliRunner().invoke(app, ["picture", str(file), *options])
