@@ -32,9 +32,9 @@ def with_pictures(manifest: Manifest, recipe: Recipe) -> Manifest:
         manifest.variants, recipe.audience, lambda variant: framings[variant.name], placeholder
     )
     notes = tuple(
-        f"{picture.unserved:.1%} of viewers accept no format ("
-        f"{', '.join(source.format for source in picture.sources)}) of the picture of "
-        f"{picture.width} × {picture.height} px; add jpeg, or png where there is alpha"
+        f"the picture of {picture.width} × {picture.height} px: {picture.unserved:.1%} of viewers "
+        f"accept none of its formats ({', '.join(source.format for source in picture.sources)}); "
+        "add jpeg, or png where there is alpha"
         for picture in pictures
         if picture.unserved > _UNSERVED_MOST
     )

@@ -1,5 +1,7 @@
 """Each view is served by the first format its viewer accepts, and by one format only."""
 
+import re
+from pathlib import Path
 from typing import get_args
 
 import pytest
@@ -9,6 +11,7 @@ from pydantic import ValidationError
 
 from pixfleet.config.audience import AUDIENCE, serving_order, serving_shares
 from pixfleet.config.contract import Format, Recipe
+from pixfleet.workers.recall import job_key
 
 SEEN = {"jpeg": 1.0, "png": 1.0, "webp": 0.9, "avif": 0.8, "jxl": 0.5}
 FORMATS = get_args(Format)
@@ -22,6 +25,13 @@ def _recipe(**fields):
 
 def test_every_format_has_a_share_of_the_world():
     assert set(AUDIENCE) == set(FORMATS)
+
+
+def test_the_page_on_pictures_gives_the_same_shares():
+    text = (Path(__file__).parents[2] / "docs" / "pictures.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| ([a-z, ]+) \| ([\d.]+) \|", text, re.MULTILINE)
+    told = {name: float(share) for names, share in rows for name in names.split(", ")}
+    assert told == AUDIENCE
 
 
 @pytest.mark.parametrize(
@@ -73,6 +83,12 @@ def test_in_serving_order_every_viewer_gets_the_smallest_file_that_it_accepts(by
 def test_a_recipe_names_only_the_shares_that_differ_from_the_worlds():
     assert _recipe(audience={"avif": 0.5}).audience == {**AUDIENCE, "avif": 0.5}
     assert _recipe().audience == AUDIENCE
+
+
+def test_another_audience_makes_no_image_anew():
+    known = job_key(_recipe(), "sha256")
+    assert job_key(_recipe(audience={"avif": 0.5}), "sha256") == known
+    assert job_key(_recipe(quality=70), "sha256") != known
 
 
 @pytest.mark.parametrize(

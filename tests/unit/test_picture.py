@@ -293,7 +293,9 @@ def test_a_thumbhash_shows_the_low_frequencies_it_was_made_of(size, channels):
 @pytest.mark.parametrize(
     ("kinds", "audience", "warned"),
     [
-        pytest.param(["avif"], {}, "3.3% of viewers accept no format (avif)", id="only avif"),
+        pytest.param(
+            ["avif"], {}, "3.3% of viewers accept none of its formats (avif)", id="only avif"
+        ),
         pytest.param(["avif", "jpeg"], {}, None, id="with a fallback"),
         pytest.param(["avif"], {"avif": 0.995}, None, id="an audience that accepts it"),
     ],
