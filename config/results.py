@@ -222,7 +222,10 @@ class Manifest(Frozen):
     )
     features: Features | None = None
     failures: tuple[Failure, ...] = ()
-    notes: tuple[str, ...] = Field(default=(), description="what was passed over in the source")
+    notes: tuple[str, ...] = Field(
+        default=(),
+        description="what was passed over in the source, and viewers left without a picture",
+    )
     plan: Plan | None = None
     receipt: Receipt = Receipt()
     attempts: int = 1
