@@ -123,6 +123,31 @@ class VariantResult(Frozen):
     notes: tuple[str, ...] = ()
 
 
+class PictureSource(Frozen):
+    """One format of a picture, as a browser is offered it."""
+
+    format: Format
+    share: float = Field(description="of views that it is expected to serve, 0 to 1")
+    files: dict[str, int] = Field(
+        description="paths relative to the output, to widths in px; the narrowest first"
+    )
+
+
+class Picture(Frozen):
+    """Variants of one shape, as a page shows them: the browser takes format and width."""
+
+    width: int = Field(description="of the largest file, px")
+    height: int
+    sources: tuple[PictureSource, ...] = Field(
+        min_length=1, description="in the order they are offered; the last is the fallback"
+    )
+    unserved: float = Field(description="share of views that none of the formats serves, 0 to 1")
+    placeholder: str | None = Field(
+        default=None, description="CSS background to show while loading; null: none, or alpha"
+    )
+    html: str = Field(description="<picture> or <img>; paths are relative to the output")
+
+
 class Face(Frozen):
     """A face; box in px of the oriented source."""
 
@@ -222,9 +247,15 @@ class Manifest(Frozen):
         default_factory=dict,
         description="variants not made because another has the same pixels: name to name",
     )
+    pictures: tuple[Picture, ...] = Field(
+        default=(), description="the variants as HTML for a page, one of each shape"
+    )
     features: Features | None = None
     failures: tuple[Failure, ...] = ()
-    notes: tuple[str, ...] = Field(default=(), description="what was passed over in the source")
+    notes: tuple[str, ...] = Field(
+        default=(),
+        description="what was passed over in the source, and viewers left without a picture",
+    )
     plan: Plan | None = None
     receipt: Receipt = Receipt()
     attempts: int = 1

@@ -11,6 +11,7 @@ from pixfleet.config.results import Manifest
 
 from .client import JobHandle, Producer
 from .ledger import JobStatus, LedgerUnavailableError, ResultTimeoutError, UnknownJobError
+from .picture import picture_html
 
 __all__ = [
     "ImageJob",
@@ -23,4 +24,5 @@ __all__ = [
     "ResultTimeoutError",
     "UnknownJobError",
     "VariantSpec",
+    "picture_html",
 ]

@@ -1,4 +1,4 @@
-"""The command line: submit, status, wait, recipes; workers join theirs by an entry point.
+"""The command line: submit, status, wait, recipes, picture; workers join theirs by an entry point.
 
 Data on stdout (``--json``), messages on stderr. Exit 0 done, 1 some images failed, 2 usage,
 3 budget closed.
@@ -27,6 +27,7 @@ from pixfleet.config.recipes import (
 from pixfleet.config.settings import SettingsError
 from pixfleet.config.state import running_broker
 
+from .cli_picture import picture
 from .cli_recipes import recipes_app
 from .client import Producer
 from .ledger import LedgerUnavailableError, ResultTimeoutError, UnknownJobError
@@ -85,6 +86,7 @@ def jobs_of(
 
 
 app.add_typer(recipes_app, name="recipes")
+app.command()(picture)
 
 
 @app.command()

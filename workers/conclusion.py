@@ -13,6 +13,7 @@ from pixfleet.config.results import Failure, Manifest, Part, Receipt
 from .errors import RetryableError, WorkError
 from .failures import failure_of
 from .fleet.jobs import owner_name
+from .pictures import with_pictures
 from .recall import remember
 from .spend.meter import merge
 from .storage.objects import ObjectStore
@@ -47,6 +48,8 @@ def conclude(
     manifest = _merged(draft, parts, job.recipe)
     if runtime.settings.memo.enabled:
         remember(runtime, job, manifest)
+    if isinstance(job.recipe, Recipe):
+        manifest = with_pictures(manifest, job.recipe)
     if not job.batch:
         manifest = _published(job, manifest)
     completion = runtime.ledger.complete(manifest, fence)

@@ -7,12 +7,19 @@ const lines = (id) => (text(id) ? text(id).split("\n") : []);
 const rowLines = lines("data-rows");
 const cardLines = text("data-cards").split("\n");
 const saliencyLines = text("data-saliency").split("\n");
+const pictureLines = text("data-pictures").split("\n");
 
 const ROW = ["name", "status", "formats", "score", "bytes", "best", "wall_s", "cpu_s", "cost", "count", "reached"];
 const VARIANT = [
   "name", "format", "path", "width", "height", "bytes", "quality", "metric", "target", "score",
   "reached", "probes", "encoder", "cpu_s", "memo", "kept_source", "frames", "notes",
+  "floors",
 ];
+const FLOORS = [
+  "salient_target", "background_target", "salient_score", "background_score", "salient_share", "worst_tile_score",
+  "treatment", "strength", "uniform_bytes",
+];
+const PICTURE = ["width", "height", "sources", "html"];
 const SUFFIXES = { jpeg: "jpg" };
 const FORMAT_NAMES = {
   jpeg: "JPEG", webp: "WebP", avif: "AVIF", jxl: "JPEG XL", png: "PNG", gif: "GIF", tiff: "TIFF",
@@ -28,10 +35,12 @@ function cardOf(index) {
     const variant = named(VARIANT, values);
     variant.encoder = totals.encoders[variant.encoder];
     const file = `${variant.name}.${SUFFIXES[variant.format] || variant.format}`;
+    variant.floors = variant.floors && named(FLOORS, variant.floors);
     variant.url = "./" + (variant.path || `${card.folder}/${file}`);
     return variant;
   });
   card.saliency = saliencyLines[index] || null;
+  card.pictures = JSON.parse(pictureLines[index] || "[]").map((values) => named(PICTURE, values));
   return card;
 }
 
@@ -142,6 +151,7 @@ function masthead() {
   if (missing > 0) notes.push(`${plural(missing, "image")} of the batch left no manifest and ${missing === 1 ? "is" : "are"} not shown.`);
   const leftOut = [
     totals.kept_saliency < totals.saliency && `the saliency maps of ${plural(totals.saliency - totals.kept_saliency, "image")}`,
+    totals.kept_pictures < totals.pictures && `the HTML snippets of ${plural(totals.pictures - totals.kept_pictures, "image")}`,
     totals.kept_cards < totals.kept_rows && `all but the figures of ${plural(totals.kept_rows - totals.kept_cards, "image")}`,
     totals.kept_rows < totals.manifests && `${plural(totals.manifests - totals.kept_rows, "image")} altogether`,
   ].filter(Boolean);

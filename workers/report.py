@@ -15,7 +15,9 @@ import re
 from importlib import resources
 from typing import TYPE_CHECKING, Final
 
-from .report_batch import Batch, percent_encode
+from pixfleet.producer.picture import percent_encode
+
+from .report_batch import Batch
 from .storage.objects import local_path
 
 if TYPE_CHECKING:
@@ -24,7 +26,10 @@ if TYPE_CHECKING:
     from pixfleet.config.results import BatchSummary, Manifest
 
 _BROWSER_FORMATS: Final = frozenset({"jpeg", "png", "webp", "gif", "avif", "bmp"})
-_SCRIPTS: Final = ("report.js", "report_compare.js", "report_card.js", "report_list.js")
+_SCRIPTS: Final = (
+    *("report.js", "report_compare.js", "report_score.js", "report_picture.js"),
+    *("report_card.js", "report_list.js"),
+)
 
 
 def browser_link(manifest: Manifest) -> str | None:
@@ -58,7 +63,8 @@ def render_report(
     variant stands in and the page says so.
 
     Above 10,000 images the page holds a bare row for some of them, above 2,000 it leaves out some
-    saliency maps, above 100,000 some images altogether; never those at the ends of a sort order.
+    saliency maps and snippets, above 100,000 some images altogether; never those at the ends of a
+    sort order.
     """
     batch = Batch(source_link)
     for manifest in manifests:
@@ -77,6 +83,7 @@ def render_report(
         "rows": _inert("\n".join(entry.row for entry in entries)),
         "cards": _inert("\n".join(entry.card or "" for entry in entries)),
         "saliency": _inert("\n".join(entry.saliency or "" for entry in entries)),
+        "pictures": _inert("\n".join(entry.pictures or "" for entry in entries)),
     }
     page = re.sub(r"\{\{(\w+)\}\}", lambda match: values[match[1]], _asset("report.html"))
     return page.encode("utf-8", "backslashreplace")

@@ -8,17 +8,17 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import quote
 
 from pixfleet.config.contract import SUFFIXES
+from pixfleet.producer.picture import percent_encode
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from pathlib import Path
 
     from pixfleet.config.results import BatchSummary, Failure, Manifest, VariantResult
 
-_SALIENCY_MOST: Final = 2_000
+_EXTRAS_MOST: Final = 2_000
+"""Images whose saliency map and snippets the page holds."""
 _CARDS_MOST: Final = 10_000
 _ROWS_MOST: Final = 100_000
 _ENDS: Final = 100
@@ -30,11 +30,6 @@ _PLAIN_NAME: Final = re.compile(r"[a-z0-9][a-z0-9_-]*")
 _json = partial(json.dumps, separators=(",", ":"))
 
 
-def percent_encode(path: str | Path) -> str:
-    """A path as the path of a URL; a file name that is not UTF-8 keeps its very bytes."""
-    return quote(str(path).encode("utf-8", "surrogateescape"), safe="/")
-
-
 @dataclass(slots=True)
 class Entry:
     """One image on the page: its sort keys, and what is told of it, from scant to rich."""
@@ -43,6 +38,7 @@ class Entry:
     row: str
     card: str | None
     saliency: str | None
+    pictures: str | None
 
 
 class Batch:
@@ -51,7 +47,7 @@ class Batch:
     def __init__(self, source_link: Callable[[Manifest], str | None]) -> None:
         self._source_link = source_link
         self._entries: dict[int, Entry] = {}
-        self._seen = self._with_saliency = 0
+        self._seen = self._with_saliency = self._with_pictures = 0
         self._status: Counter[str] = Counter()
         self._formats: defaultdict[str, list[int]] = defaultdict(lambda: [0, 0, 0])
         self._stages: defaultdict[str, float] = defaultdict(float)
@@ -67,11 +63,13 @@ class Batch:
         self._sum(manifest, best)
         saliency = manifest.features.saliency_png if manifest.features else None
         self._with_saliency += saliency is not None
+        self._with_pictures += bool(manifest.pictures)
         self._entries[self._seen] = Entry(
             keys=_keys(manifest, best),
             row=_row(manifest, best),
             card=self._card(manifest),
             saliency=saliency,
+            pictures=_pictures(manifest),
         )
         self._seen += 1
         if self._seen % _CARDS_MOST == 0:
@@ -104,6 +102,8 @@ class Batch:
             "kept_cards": sum(entry.card is not None for entry in entries),
             "saliency": self._with_saliency,
             "kept_saliency": sum(entry.saliency is not None for entry in entries),
+            "pictures": self._with_pictures,
+            "kept_pictures": sum(entry.pictures is not None for entry in entries),
             "ends": _ENDS,
         }
 
@@ -137,7 +137,10 @@ class Batch:
         self._last = max(self._last, finished)
 
     def _card(self, manifest: Manifest) -> str:
-        drop = {"variants", "features", "failures", "receipt", "plan", "output", "schema_version"}
+        drop = {
+            *("variants", "pictures", "features", "failures", "receipt", "plan", "output"),
+            "schema_version",
+        }
         folder = manifest.variants[0].path.rpartition("/")[0] if manifest.variants else ""
         features, plan = manifest.features, manifest.plan
         return _json(
@@ -179,20 +182,37 @@ class Batch:
             int(variant.kept_source),
             variant.frames,
             list(variant.notes),
+            variant.floors and list(variant.floors.model_dump().values()),
         ]
 
     def _trim(self) -> None:
         entries = self._entries
-        if len(entries) <= _SALIENCY_MOST:
+        if len(entries) <= _EXTRAS_MOST:
             return
         ends = _ends({number: entry.keys for number, entry in entries.items()})
         inner = [number for number in entries if number not in ends]
-        for number in inner[max(0, _SALIENCY_MOST - len(ends)) :]:
-            entries[number].saliency = None
+        for number in inner[max(0, _EXTRAS_MOST - len(ends)) :]:
+            entries[number].saliency = entries[number].pictures = None
         for number in inner[max(0, _CARDS_MOST - len(ends)) :]:
             entries[number].card = None
         for number in inner[max(0, _ROWS_MOST - len(ends)) :]:
             del entries[number]
+
+
+def _pictures(manifest: Manifest) -> str | None:
+    if not manifest.pictures:
+        return None
+    return _json(
+        [
+            [
+                picture.width,
+                picture.height,
+                [[s.format, s.share] for s in picture.sources],
+                picture.html,
+            ]
+            for picture in manifest.pictures
+        ]
+    )
 
 
 def _reason(failure: Failure) -> list[str | None]:

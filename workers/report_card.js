@@ -21,23 +21,6 @@ function standInOf(variants) {
   }, null);
 }
 
-const scoreText = (variant) =>
-  variant.metric === "lossless" ? "lossless"
-    : variant.metric === "source" && variant.score === null ? "source"
-      : variant.score === null ? "–" : fixed(variant.score, 1);
-
-function scoreCell(variant) {
-  if (variant.score === null) {
-    return el("span", { class: "score" }, scoreText(variant),
-      variant.reached ? null : el("em", { class: "missed" }, "target missed"));
-  }
-  const clamp = (value) => `${Math.min(100, Math.max(0, value))}%`;
-  return el("span", { class: "score" },
-    el("span", { class: "gauge", "aria-hidden": "true", style: { "--score": clamp(variant.score), "--target": clamp(variant.target) } }),
-    el("span", {}, fixed(variant.score, 1), el("small", {}, ` / ${fixed(variant.target, variant.target % 1 ? 1 : 0)}`)),
-    variant.reached ? null : el("em", { class: "missed" }, "missed"));
-}
-
 function variantTable(card) {
   const heads = ["Variant", "Format", "Size, px", "Bytes", "Of source", "Score / target", "Quality", "Probes", "CPU", "Encoder"];
   const cell = (label, extra, ...children) => el("td", { "data-label": label, class: extra }, children);
@@ -62,6 +45,7 @@ function variantTable(card) {
       cell("CPU", "number", variant.memo ? el("span", { class: "tag" }, "memo") : seconds(variant.cpu_s)),
       cell("Encoder", "encoder", variant.encoder,
         variant.kept_source ? el("span", { class: "tag" }, "source kept") : null,
+        treatmentTag(variant),
         variant.notes.map((note) => el("span", { class: "note" }, note))))))),
   Object.keys(card.same_as).length ? el("p", { class: "note" }, "Not made, the pixels would be the same: ",
     Object.entries(card.same_as).map(([name, other]) => `${name} (as ${other})`).join(", "), ".") : null);
@@ -207,5 +191,5 @@ function imageCard(row) {
   return el("article", { class: `card ${row.status}` }, head(bestOf(card.variants), dims + card.source), broken,
     el("div", { class: "body" }, comparison(card),
       el("div", { class: "panels" }, featurePanel(card), timePanel(card), moneyPanel(card), planPanel(card))),
-    variantTable(card));
+    variantTable(card), card.notes.map((note) => el("p", { class: "note" }, note)), pictureSnippets(card));
 }

@@ -67,10 +67,14 @@ def test_a_run_makes_every_variant_of_the_recipe_at_its_promised_quality(
         assert variant["probes"] <= 5
     assert line["features"]["thumbhash"]
     assert len(line["features"]["phash"]) == 16
+    (picture,) = line["pictures"]
+    files = [path for source in picture["sources"] for path in source["files"]]
+    assert sorted(files) == sorted(variant["path"] for variant in line["variants"])
+    assert all(path in picture["html"] for path in files)
 
 
 def test_a_second_run_does_no_imaging_and_says_what_that_saved(pictures, tmp_path, run_json):
-    _, first, _ = run_json(pictures, tmp_path / "out")
+    _, first, made = run_json(pictures, tmp_path / "out")
 
     code, second, lines = run_json(pictures, tmp_path / "elsewhere")
 
@@ -81,7 +85,8 @@ def test_a_second_run_does_no_imaging_and_says_what_that_saved(pictures, tmp_pat
     assert stages.isdisjoint({"decode", "resize", "features", "encode"})
     assert Decimal(second["saved_usd"]) == Decimal(first["cost_usd"])
     assert Decimal(second["cost_usd"]) < Decimal(first["cost_usd"])
-    for line in lines.values():
+    for name, line in lines.items():
+        assert (line["pictures"], line["notes"]) == (made[name]["pictures"], made[name]["notes"])
         for variant in line["variants"]:
             assert (tmp_path / "elsewhere" / variant["path"]).stat().st_size == variant["bytes"]
 

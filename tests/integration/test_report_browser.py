@@ -3,9 +3,7 @@
 import base64
 import datetime as dt
 import io
-import shutil
 import time
-from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
 
@@ -17,43 +15,27 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.wait import WebDriverWait
 
+from pixfleet.config.contract import Recipe
 from pixfleet.config.results import (
     BatchSummary,
     ColorShare,
     Face,
     Failure,
     Features,
+    FloorsResult,
     Manifest,
     Plan,
     Receipt,
     StageUse,
     VariantResult,
 )
+from pixfleet.workers.pictures import with_pictures
 from pixfleet.workers.report import render_report
 
 pytestmark = pytest.mark.browser
 
 NOON = dt.datetime(2026, 10, 9, 12, tzinfo=dt.UTC)
 HOSTILE = "a \"q\" 'one' #1 50% é?<script>document.title=1<&.png"
-FLAGS = (
-    *("--headless=new", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-sync"),
-    *("--disable-background-networking", "--disable-component-update", "--disable-dev-shm-usage"),
-)
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[webdriver.Chrome]:
-    chromium, driver = shutil.which("chromium"), shutil.which("chromedriver")
-    if not chromium or not driver:
-        pytest.skip("no chromium and chromedriver on the PATH")
-    options = webdriver.ChromeOptions()
-    options.binary_location = chromium
-    for flag in (*FLAGS, f"--user-data-dir={tmp_path_factory.mktemp('chromium')}"):
-        options.add_argument(flag)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    chrome = webdriver.Chrome(options=options, service=webdriver.ChromeService(driver))
-    yield chrome
-    chrome.quit()
 
 
 def _picture(file: Path, size: tuple[int, int] = (96, 64), **options: object) -> int:
@@ -95,7 +77,10 @@ def _done(folder: Path, name: str, *, score: float = 75.2, kind: str = "png") ->
                 cpu_s=0.1,
             )
         )
-    return Manifest(
+    recipe = Recipe.model_validate(
+        {"name": "web", "variants": [{"name": v.name, "formats": [v.format]} for v in variants]}
+    )
+    manifest = Manifest(
         job_id=name,
         source=str(source),
         output=str(folder / "out"),
@@ -124,6 +109,7 @@ def _done(folder: Path, name: str, *, score: float = 75.2, kind: str = "png") ->
         ),
         finished_at=NOON,
     )
+    return with_pictures(manifest, recipe)
 
 
 def _failed(folder: Path) -> Manifest:
@@ -357,6 +343,78 @@ def test_the_saliency_overlay_is_opaque_where_the_map_is_white(report):
     top, bottom = WebDriverWait(report, 10).until(lambda _: report.execute_script(alpha, card))
     assert top < 30
     assert bottom > 200
+
+
+def _copied(browser, name):
+    """What lies on the clipboard once the snippet of a card was copied."""
+    snippet = _card(browser, name).find_element(By.CSS_SELECTOR, ".snippet")
+    browser.execute_script("arguments[0].scrollIntoView({behavior: 'instant'})", snippet)
+    assert not snippet.find_element(By.TAG_NAME, "code").is_displayed()
+    button = _button(snippet, "Copy")
+    button.click()
+    WebDriverWait(browser, 10).until(lambda _: button.text == "Copied")
+    assert snippet.find_element(By.TAG_NAME, "code").is_displayed()
+    browser.execute_script("document.body.append(document.createElement('textarea'))")
+    box = browser.find_element(By.TAG_NAME, "textarea")
+    box.send_keys(Keys.CONTROL, "v")
+    return box.get_attribute("value")
+
+
+def test_a_copied_snippet_shows_the_picture_from_beside_the_report(report, batch):
+    folder, manifests = batch
+    pasted = _copied(report, HOSTILE)
+    assert pasted == manifests[1].pictures[0].html
+    page = folder / "out" / "page.html"
+    page.write_text(f'<meta charset="utf-8">{pasted}')
+    report.get(page.as_uri())
+    image = report.find_element(By.TAG_NAME, "img")
+    loaded = "return arguments[0].naturalWidth && arguments[0].currentSrc.split('/').at(-1)"
+    file = WebDriverWait(report, 10).until(lambda _: report.execute_script(loaded, image))
+    assert file == "w96.avif"
+
+
+def test_a_snippet_is_copied_also_where_the_clipboard_refuses_the_page(report, batch):
+    _, manifests = batch
+    refusal = "navigator.clipboard.writeText = () => Promise.reject(new Error('refused'))"
+    report.execute_script(refusal)
+    assert _copied(report, "cat.png") == manifests[0].pictures[0].html
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        pytest.param(
+            {},
+            ("79.8 / 80 salient, 25 %", "65.3 / 65 background, 75 %", "worst tile 58.1"),
+            id="both scores",
+        ),
+        pytest.param(
+            {}, ("background requantised (steps +3.5): −20 % against 1.00 kB",), id="treatment"
+        ),
+        pytest.param({"treatment": "uniform"}, ("coded uniformly",), id="no treatment"),
+        pytest.param({"salient_score": None}, ("nothing is salient", "65.3 / 65"), id="no region"),
+    ],
+)
+def test_a_variant_with_two_floors_shows_both_and_what_they_saved(browser, tmp_path, change, words):
+    floors = {
+        "salient_target": 80,
+        "background_target": 65,
+        "salient_score": 79.8,
+        "background_score": 65.3,
+        "salient_share": 0.25,
+        "worst_tile_score": 58.1,
+        "treatment": "requantised",
+        "strength": 3.5,
+        "uniform_bytes": 1_000,
+    }
+    manifest = _done(tmp_path, "cat.png")
+    outcome = FloorsResult(**{**floors, **change})
+    update = {"floors": outcome, "bytes": 800, "target": 80, "score": 79.8}
+    variant = manifest.variants[0].model_copy(update=update)
+    browser.get(_write(tmp_path, [manifest.model_copy(update={"variants": (variant,)})]))
+    row = browser.find_element(By.CSS_SELECTOR, ".variants tbody tr").text
+    for word in words:
+        assert word in row
 
 
 @pytest.mark.parametrize("width", [320, 390, 768], ids=["320 px", "390 px", "768 px"])

@@ -1,5 +1,7 @@
 """Each view is served by the first format its viewer accepts, and by one format only."""
 
+import re
+from pathlib import Path
 from typing import get_args
 
 import pytest
@@ -22,6 +24,13 @@ def _recipe(**fields):
 
 def test_every_format_has_a_share_of_the_world():
     assert set(AUDIENCE) == set(FORMATS)
+
+
+def test_the_page_on_pictures_gives_the_same_shares():
+    text = (Path(__file__).parents[2] / "docs" / "pictures.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| ([a-z, ]+) \| ([\d.]+) \|", text, re.MULTILINE)
+    told = {name: float(share) for names, share in rows for name in names.split(", ")}
+    assert told == AUDIENCE
 
 
 @pytest.mark.parametrize(

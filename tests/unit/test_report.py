@@ -9,6 +9,7 @@ from decimal import Decimal
 
 import pytest
 
+from pixfleet.config.contract import Recipe
 from pixfleet.config.results import (
     BatchSummary,
     Failure,
@@ -18,6 +19,7 @@ from pixfleet.config.results import (
     StageUse,
     VariantResult,
 )
+from pixfleet.workers.pictures import with_pictures
 from pixfleet.workers.report import browser_link, render_report
 
 NOON = dt.datetime(2026, 10, 9, 12, tzinfo=dt.UTC)
@@ -216,8 +218,10 @@ def test_an_empty_batch_is_a_page_without_rows():
 
 @pytest.fixture(scope="module")
 def crowd():
-    """12,000 images with a saliency map each: the page, and the CPU seconds of rendering it."""
+    """12,000 images with saliency and snippet: the page, and the CPU seconds of rendering it."""
     one = _manifest(saliency="A" * 2_000)
+    specs = [{"name": name, "formats": ["jpeg"]} for name in ("w320", "w640")]
+    one = with_pictures(one, Recipe.model_validate({"name": "web", "variants": specs}))
     costs = [Decimal(number) / 10**9 for number in range(12_000)]
     batch = [
         one.model_copy(
@@ -245,14 +249,16 @@ def test_a_large_batch_keeps_every_row_and_says_what_it_left_out(crowd):
     totals = json.loads(_data(page, "totals"))
     kept = totals["kept_rows"], totals["kept_cards"], totals["kept_saliency"], totals["saliency"]
     assert kept == (12_000, 10_000, 2_000, 12_000)
+    assert (totals["kept_pictures"], totals["pictures"]) == (2_000, 12_000)
     assert len(_data(page, "rows").split("\n")) == 12_000
     assert sum(map(bool, _data(page, "cards").split("\n"))) == 10_000
-    assert sum(map(bool, _data(page, "saliency").split("\n"))) == 2_000
+    for name in ("saliency", "pictures"):
+        assert sum(map(bool, _data(page, name).split("\n"))) == 2_000
 
 
 def test_the_ends_of_a_sort_order_lose_nothing(crowd):
     page, _ = crowd
-    for name in ("cards", "saliency"):
+    for name in ("cards", "saliency", "pictures"):
         lines = _data(page, name).split("\n")
         # Cost and bytes grow with the number, so both ends of these orders are first and last.
         assert all(lines[:100])

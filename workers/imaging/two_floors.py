@@ -91,28 +91,10 @@ def attempt_floors(
         strength=strength,
         uniform_bytes=len(uniform.data),
     )
-    best = replace(best, notes=(*best.notes, _told(outcome, len(best.data))))
     if best.metric == "lossless":
         return best, outcome
     kept = original.floors.kept(scores)
     return replace(best, score=original.floors.bound(scores), reached=kept), outcome
-
-
-def _told(outcome: FloorsOutcome, size: int) -> str:
-    """The outcome in a line."""
-    parts = [
-        f"{name} {score:.1f} of {target:g}"
-        for name, score, target in (
-            ("salient", outcome.salient_score, outcome.salient_target),
-            ("background", outcome.background_score, outcome.background_target),
-        )
-        if score is not None
-    ]
-    scores = f"{', '.join(parts)}; {outcome.salient_share:.0%} salient"
-    if outcome.treatment == "uniform":
-        return f"{scores}; coded uniformly"
-    saved = 1 - size / outcome.uniform_bytes
-    return f"{scores}; background {outcome.treatment}, {saved:.1%} fewer bytes than uniform coding"
 
 
 def _strongest(
