@@ -234,6 +234,7 @@ class VariantMaker:
             icc=parked.icc,
             exif=parked.exif,
             source=parked.source,
+            max_bytes=spec.max_bytes,
             floors=(
                 Floors(quality.salient, quality.background)
                 if isinstance(quality, contract.Floors)

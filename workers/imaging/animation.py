@@ -13,6 +13,7 @@ from pixfleet.workers.errors import EncodeError
 
 from . import png
 from .candidate import Candidate
+from .cap import highest_fitting, unreachable
 from .codec import Metadata, load_frame, save
 from .codecs import ANIMATED_FORMATS, animated_codec, check_sides
 from .encode import Encoded, EncodeRequest, FormatFailure, encode_variant, finished
@@ -128,6 +129,8 @@ def _format(
 def _apng(frames: Sequence[Frame], loop: int, name: str, request: EncodeRequest) -> Candidate:
     metadata = Metadata(request.icc, request.exif)
     data = _animated(frames, loop, "PNG", metadata, default_image=False)
+    if request.max_bytes and len(data) > request.max_bytes:
+        raise unreachable(name, len(data), request.max_bytes)
     return Candidate(
         name, data, None, "lossless", 100.0, reached=True, probes=1, encoder=png.ENCODER
     )
@@ -159,15 +162,23 @@ def _lossy(frames: Sequence[Frame], loop: int, name: str, request: EncodeRequest
     outcome = search(
         whole, codec.scale, request.target, start=guess.best.quality, max_probes=_WHOLE_PROBES
     )
-    missed = () if outcome.reached else (f"target unreachable: best {outcome.best.score:.1f}",)
+    best, reached, probes = outcome.best, outcome.reached, guess.probes + outcome.probes
+    missed = () if reached else (f"target unreachable: best {best.score:.1f}",)
+    if request.max_bytes and len(best.data) > request.max_bytes:
+        _, quality, encodes = highest_fitting(
+            name, codec.scale.qualities, lambda quality: whole(quality).data, request.max_bytes
+        )
+        note = f"max_bytes = {request.max_bytes}: {best.score:.1f} takes {len(best.data)} bytes"
+        best, reached, missed = whole(quality), False, (note,)
+        probes += encodes
     return Candidate(
         format=name,
-        data=outcome.best.data,
-        quality=outcome.best.quality,
+        data=best.data,
+        quality=best.quality,
         metric="ssimulacra2",
-        score=outcome.best.score,
-        reached=outcome.reached,
-        probes=guess.probes + outcome.probes,
+        score=best.score,
+        reached=reached,
+        probes=probes,
         encoder=codec.encoder,
         notes=(f"scored on frames {', '.join(str(at + 1) for at in sampled)}", *missed),
     )

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 from pixfleet.workers.errors import EncodeError
 
 from .candidate import Candidate, Trial, attempt
+from .cap import capped
 from .choice import Choice
 from .codec import Metadata
 from .codecs import FORMATS, codec_versions
@@ -19,7 +20,7 @@ from .floors import FloorOriginal, Floors, FloorsOutcome
 from .goal import FEWEST_AT_LEAST_EFFORT, Goal
 from .lessons import Lessons
 from .original import Original, flattened
-from .two_floors import attempt_floors
+from .two_floors import attempt_floors, uniform_outcome
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -78,6 +79,7 @@ class EncodeRequest:
         icc: the profile the pixels are in, to be embedded; None for sRGB.
         exif: a small EXIF block to embed, without orientation.
         source: the source's bytes; kept instead of a variant of its format that is no smaller.
+        max_bytes: no file is larger, whatever that costs in quality.
         floors: two targets, by region, in place of one; ``target`` is then the salient one.
     """
 
@@ -91,6 +93,7 @@ class EncodeRequest:
     icc: bytes | None = None
     exif: bytes | None = None
     source: SourceBytes | None = None
+    max_bytes: int | None = None
     floors: Floors | None = None
 
     def __post_init__(self) -> None:
@@ -168,6 +171,11 @@ def _encoded(
             candidate, floors = attempt_floors(original, name, trial)
         else:
             candidate = attempt(original, name, trial)
+        if request.max_bytes and len(candidate.data) > request.max_bytes:
+            candidate, decoded = capped(original, candidate, trial, request.max_bytes)
+            if isinstance(original, FloorOriginal):
+                floors, bound = uniform_outcome(original, name, decoded, len(candidate.data))
+                candidate = replace(candidate, score=bound)
     except EncodeError as error:
         return FormatFailure(name, error)
     return finished(candidate, original, request, time.thread_time() - start_s, floors)

@@ -80,21 +80,40 @@ def attempt_floors(
     if used != "uniform" and not original.floors.kept(scores):
         best, used, strength = uniform, "uniform", 0.0
         scores = reference.scorer.score(_decoded(best), tiles=True)
-    outcome = FloorsOutcome(
-        salient_target=original.floors.salient,
-        background_target=original.floors.background,
-        salient_score=scores.salient,
-        background_score=scores.background,
-        salient_share=reference.scorer.share,
-        worst_tile_score=scores.worst_tile,
-        treatment=used,
-        strength=strength,
-        uniform_bytes=len(uniform.data),
-    )
+    outcome = _outcome(original, scores, len(uniform.data), used, strength)
     if best.metric == "lossless":
         return best, outcome
     kept = original.floors.kept(scores)
     return replace(best, score=original.floors.bound(scores), reached=kept), outcome
+
+
+def uniform_outcome(
+    original: FloorOriginal, name: str, decoded: NDArray[np.uint8], size: int
+) -> tuple[FloorsOutcome, float]:
+    """Both regions of a uniformly coded file of a format, and their common bound."""
+    reference = _reference(original, name)
+    scores = reference.scorer.score(decoded, tiles=True)
+    return _outcome(original, scores, size), original.floors.bound(scores)
+
+
+def _outcome(
+    original: FloorOriginal,
+    scores: RegionScores,
+    uniform_bytes: int,
+    treatment: str = "uniform",
+    strength: float = 0.0,
+) -> FloorsOutcome:
+    return FloorsOutcome(
+        salient_target=original.floors.salient,
+        background_target=original.floors.background,
+        salient_score=scores.salient,
+        background_score=scores.background,
+        salient_share=float(original.region.mean()),
+        worst_tile_score=scores.worst_tile,
+        treatment=treatment,
+        strength=strength,
+        uniform_bytes=uniform_bytes,
+    )
 
 
 def _strongest(

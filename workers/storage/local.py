@@ -10,7 +10,9 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import random
 import secrets
+import time
 from typing import TYPE_CHECKING, ClassVar, Final
 
 from pixfleet.workers.errors import (
@@ -81,6 +83,8 @@ class LocalFiles:
             except OSError as error:
                 if error.errno not in _PRUNED or attempt == _FOLDER_TRIES - 1:
                     raise _output_error(error, self.where(key)) from error
+                # In step with those who remove the folder, every try would meet one of them.
+                time.sleep(random.uniform(0, 0.001 * attempt))  # noqa: S311 (jitter)
         return None
 
     def size(self, key: str) -> int | None:
