@@ -18,7 +18,6 @@ from pixfleet.workers.imaging.encode import (
 )
 from pixfleet.workers.imaging.ssimulacra2 import Reference
 
-
 ROOT = Path(__file__).parents[2]
 
 
