@@ -66,6 +66,8 @@ class FloorsResult(Frozen):
 class LifetimeCost(Frozen):
     """What a file costs from its making to its end, USD by cause."""
 
+    retention_months: float
+    views: float = Field(description="of this file: the recipe's, times the share it serves")
     compute_usd: Usd = Field(description="of the CPU seconds spent on it")
     requests_usd: Usd = Field(description="to store the file")
     storage_usd: Usd = Field(description="of its bytes for the recipe's retention")

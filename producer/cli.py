@@ -31,6 +31,7 @@ from .cli_picture import picture
 from .cli_recipes import recipes_app
 from .client import Producer
 from .ledger import LedgerUnavailableError, ResultTimeoutError, UnknownJobError
+from .manifests import ManifestInvalidError
 from .sources import SourceNotFoundError, find_sources
 from .terminal import (
     FAILED,
@@ -250,6 +251,7 @@ def main() -> None:
         RecipeInvalidError,
         SourceNotFoundError,
         LedgerUnavailableError,
+        ManifestInvalidError,
         ResultTimeoutError,
         UnknownJobError,
     ) as error:

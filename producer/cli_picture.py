@@ -5,19 +5,13 @@ from __future__ import annotations
 import re
 import sys
 from pathlib import Path  # noqa: TC003 (typer reads annotations at run time)
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
-from pydantic import ValidationError
 
-from pixfleet.config.contract import explain
-from pixfleet.config.results import Manifest
-
+from .manifests import read_manifests
 from .picture import FULL_WIDTH, picture_html
 from .terminal import JsonOption, fail, messages, print_json
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 
 def picture(
@@ -44,6 +38,7 @@ def picture(
     image shows into the empty alt.
     """
     try:
+        manifests = read_manifests(manifest)
         snippets = [
             {
                 "source": answer.source,
@@ -51,11 +46,9 @@ def picture(
                 "height": picture.height,
                 "html": picture_html(picture, base_url=base_url, sizes=sizes),
             }
-            for answer in _manifests(manifest)
+            for answer in manifests
             for picture in answer.pictures
         ]
-    except ValidationError as error:
-        fail(f"{manifest} is no manifest of this version: {explain(error)}")
     except ValueError as error:
         fail(str(error))
     if json_:
@@ -67,10 +60,3 @@ def picture(
         sys.stdout.write(f"<!-- {source} -->\n{snippet['html']}\n\n")
     if not snippets:
         messages.print(f"{manifest} names no variant, so there is no picture")
-
-
-def _manifests(file: Path) -> Iterator[Manifest]:
-    """Of a batch, a line an image, or of one job."""
-    text = file.read_text(encoding="utf-8")
-    for document in text.splitlines() if file.suffix == ".jsonl" else [text]:
-        yield Manifest.model_validate_json(document)

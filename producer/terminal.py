@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import sys
+from pathlib import Path
 from typing import Annotated, Any, Final, NoReturn
 
 import typer
@@ -40,6 +41,12 @@ def _tenant(name: str) -> str:
 
 TenantOption = Annotated[
     str, typer.Option(metavar="NAME", help="whom the cost is recorded under", callback=_tenant)
+]
+StateOption = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FOLDER", help="where broker and memo live; default: PIXFLEET_STATE, else a cache"
+    ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="print one JSON document instead")]
 

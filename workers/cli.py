@@ -1,4 +1,4 @@
-"""Commands of the install with workers: run, up, doctor, monitor."""
+"""Commands of the install with workers: run, explain, up, doctor, monitor."""
 
 from __future__ import annotations
 
@@ -22,11 +22,14 @@ from pixfleet.producer.terminal import (
     JsonOption,
     OutOption,
     RecipeOption,
+    StateOption,
     TenantOption,
     fail,
     messages,
     print_json,
 )
+
+from .cli_explain import explain
 
 
 def _began_s() -> float:
@@ -40,17 +43,12 @@ def _began_s() -> float:
 
 
 STARTED_S = _began_s()
-StateOption = Annotated[
-    Path | None,
-    typer.Option(
-        metavar="FOLDER", help="where broker and memo live; default: PIXFLEET_STATE, else a cache"
-    ),
-]
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the command line; called through the entry point."""
     app.command()(run)
+    app.command()(explain)
     app.command()(up)
     app.command()(doctor)
     app.command()(monitor)

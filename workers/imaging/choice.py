@@ -153,7 +153,14 @@ class Choice:
         match answer:
             case Abandoned():
                 self._others[name, effort] = Considered(
-                    name, effort, None, answer.expected_bytes, None, cpu_s, "given up"
+                    name,
+                    effort,
+                    None,
+                    answer.expected_bytes,
+                    None,
+                    cpu_s,
+                    "given up",
+                    "will not come below the best",
                 )
             case FormatFailure():
                 self._failures.append(answer)
@@ -192,6 +199,8 @@ class Choice:
                 weight = self._goal.weight(name, size * share, cpu_s)
                 if not self._affordable(cpu_s):
                     why = "beyond max_cpu_s_per_mp"
+                elif self._goal.weight(name, size * share, 0.0) >= self._to_beat(best):
+                    why = "should not come below the best"
                 elif weight > (1 - _LEAST_GAIN) * self._to_beat(best):
                     why = "its CPU outweighs the bytes it should save"
                 else:
@@ -229,20 +238,31 @@ class Choice:
                 size=len(made.data),
                 score=made.score,
                 cpu_s=made.cpu_s,
-                verdict=(
-                    "chosen"
-                    if (name, effort) == self._best
-                    else "beaten"
-                    if made.reached
-                    else "missed"
-                ),
+                verdict=verdict,
+                reason=self._reason(made, verdict),
             )
             for (name, effort), made in self._made.items()
+            for verdict in [self._verdict(name, effort)]
         ]
         return sorted(
             [*measured, *self._others.values()],
             key=lambda one: (one.verdict != "chosen", one.size is None, one.size),
         )
+
+    def _verdict(self, name: str, effort: int) -> str:
+        if (name, effort) == self._best:
+            return "chosen"
+        return "beaten" if self._made[name, effort].reached else "missed"
+
+    def _reason(self, made: Encoded, verdict: str) -> str:
+        best = self._best and self._made[self._best]
+        if verdict == "missed" or not best or not made.reached:
+            return f"scores {made.score:.1f} of {made.target:g}" if made.score is not None else ""
+        if verdict == "beaten":
+            return f"{len(made.data) / len(best.data) - 1:+.1%} bytes"
+        if not self._goal.byte_weight:
+            return "the least CPU"
+        return "the least cost" if self._goal.cpu_s_weight else "the fewest bytes"
 
     def _seen(self) -> list[Seen]:
         if self._px < _LEAST_SEEN_PX:

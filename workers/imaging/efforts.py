@@ -34,7 +34,7 @@ MEASURED: Final[dict[tuple[str, int], Effort]] = {
     ("avif", 7): Effort(0.475, 0.835),
     ("avif", 6): Effort(0.745, 0.802),
     ("avif", 4): Effort(3.911, 0.764),
-    ("avif", 2): Effort(8.0, 0.74),
+    ("avif", 2): Effort(12.0, 0.74),
     ("jxl", 3): Effort(0.070, 1.0),
     ("jxl", 5): Effort(0.220, 0.945),
     ("jxl", 7): Effort(0.370, 0.94),

@@ -31,6 +31,8 @@ class Lifetime:
         kept_byte_usd: a byte, for the recipe's retention.
         sent_byte_usd: a byte, in all of the recipe's views.
         shares: of the views by format: all, or where every format is made, what each will serve.
+        retention_months: how long it is kept.
+        views: of the recipe.
     """
 
     cpu_second_usd: Decimal
@@ -38,6 +40,8 @@ class Lifetime:
     kept_byte_usd: Decimal
     sent_byte_usd: Decimal
     shares: dict[Format, Decimal]
+    retention_months: float
+    views: int
 
     @classmethod
     def of(
@@ -53,6 +57,8 @@ class Lifetime:
             kept_byte_usd=prices.storage_gb_month.usd * Decimal(recipe.retention_months) / _GB,
             sent_byte_usd=prices.egress_gb.usd * recipe.views / _GB,
             shares={name: Decimal(share) for name, share in shares.items()},
+            retention_months=recipe.retention_months,
+            views=recipe.views,
         )
 
     def cost(self, name: Format, size: int, cpu_s: float) -> LifetimeCost:
@@ -67,6 +73,8 @@ class Lifetime:
             )
         )
         return LifetimeCost(
+            retention_months=self.retention_months,
+            views=round(self.views * float(self.shares[name]), 3),
             compute_usd=compute,
             requests_usd=requests,
             storage_usd=storage,
