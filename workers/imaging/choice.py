@@ -117,7 +117,13 @@ class Choice:
         )
 
     def _affordable(self, cpu_s: float) -> bool:
-        return self._spent_s + cpu_s <= self._goal.max_cpu_s_per_mp * self._px / 1e6
+        """By the curves and not the clock, so that a busy machine makes the same files."""
+        tried = [
+            *self._made,
+            *(at for at, one in self._others.items() if one.verdict != "not tried"),
+        ]
+        spent_s = sum(self._cpu_s(name, effort) for name, effort in tried)
+        return spent_s + cpu_s <= self._goal.max_cpu_s_per_mp * self._px / 1e6
 
     def _hopeless(self, name: str, effort: int) -> str | None:
         """Why a format cannot become the best; None where it may."""
