@@ -149,10 +149,6 @@ def _codecs() -> Iterator[Finding]:
             yield Finding(name, "bad", error.message, error.hint)
         else:
             yield Finding(name, "ok", versions[name])
-    try:
-        yield Finding("heic (input)", "ok", f"pillow-heif {version('pillow-heif')}")
-    except PackageNotFoundError:
-        yield Finding("heic (input)", "note", "not installed", "pip install pillow-heif")
 
 
 def _faces() -> Finding:
