@@ -57,6 +57,15 @@ class WorkerSettings(BaseSettings):
     )
     soft_time_limit_s: int = Field(default=240, ge=1, description="seconds; the job then fails")
     hard_time_limit_s: int = Field(default=300, ge=1, description="seconds; the child is killed")
+    encode_time_limit_s: float = Field(
+        default=60, gt=0, description="seconds for one format of one variant, all its probes"
+    )
+    encode_time_limit_s_per_mp: float = Field(
+        default=30,
+        ge=0,
+        description="seconds more for each megapixel; past the sum the child is ended and the job "
+        "goes on without the format",
+    )
     max_tasks_per_child: int = Field(default=500, ge=1, description="tasks before a fresh child")
     max_memory_per_child_kb: int = Field(
         default=1_500_000, ge=100_000, description="KiB resident before a fresh child"

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from pixfleet.workers.errors import EncodeError
 
+from .attempts import contained, unwatched
 from .candidate import Candidate, Trial, attempt
 from .cap import capped
 from .choice import Choice
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 
     import numpy as np
     from numpy.typing import NDArray
+
+    from .attempts import Watch
 
     Pixels = NDArray[np.uint8]
 
@@ -81,6 +84,7 @@ class EncodeRequest:
         source: the source's bytes; kept instead of a variant of its format that is no smaller.
         max_bytes: no file is larger, whatever that costs in quality.
         floors: two targets, by region, in place of one; ``target`` is then the salient one.
+        watch: called with each format, surrounds its attempt, and may refuse it (EncodeError).
     """
 
     formats: tuple[str, ...]
@@ -95,6 +99,7 @@ class EncodeRequest:
     source: SourceBytes | None = None
     max_bytes: int | None = None
     floors: Floors | None = None
+    watch: Watch = unwatched
 
     def __post_init__(self) -> None:
         """Refuse what no caller should send.
@@ -165,20 +170,28 @@ def _encoded(
         bytes_to_beat=bytes_to_beat,
     )
     start_s = time.thread_time()
-    floors: FloorsOutcome | None = None
     try:
-        if isinstance(original, FloorOriginal):
-            candidate, floors = attempt_floors(original, name, trial)
-        else:
-            candidate = attempt(original, name, trial)
-        if request.max_bytes and len(candidate.data) > request.max_bytes:
-            candidate, decoded = capped(original, candidate, trial, request.max_bytes)
-            if isinstance(original, FloorOriginal):
-                floors, bound = uniform_outcome(original, name, decoded, len(candidate.data))
-                candidate = replace(candidate, score=bound)
+        with contained(name, request.watch):
+            candidate, floors = _candidate(original, name, trial, request.max_bytes)
     except EncodeError as error:
         return FormatFailure(name, error)
     return finished(candidate, original, request, time.thread_time() - start_s, floors)
+
+
+def _candidate(
+    original: Original, name: str, trial: Trial, max_bytes: int | None
+) -> tuple[Candidate, FloorsOutcome | None]:
+    floors: FloorsOutcome | None = None
+    if isinstance(original, FloorOriginal):
+        candidate, floors = attempt_floors(original, name, trial)
+    else:
+        candidate = attempt(original, name, trial)
+    if max_bytes and len(candidate.data) > max_bytes:
+        candidate, decoded = capped(original, candidate, trial, max_bytes)
+        if isinstance(original, FloorOriginal):
+            floors, bound = uniform_outcome(original, name, decoded, len(candidate.data))
+            candidate = replace(candidate, score=bound)
+    return candidate, floors
 
 
 def finished(
