@@ -105,6 +105,12 @@ class LimitSettings(BaseSettings):
     max_animation_pixels: int = Field(
         default=100_000_000, ge=1, description="pixels of all frames of an animation together"
     )
+    max_encoder_bytes: int = Field(
+        default=2_000_000_000,
+        ge=1,
+        description="bytes of memory that encoding one picture may take (AVIF: 38 a pixel); a "
+        "format beyond is refused",
+    )
     fanout_pixels: int = Field(
         default=24_000_000,
         ge=1,

@@ -169,6 +169,7 @@ class VariantMaker:
         self._meter = meter
         self._output = runtime.output(job, meter)
         self._trials = trials
+        self._max_encoder_bytes = runtime.settings.limits.max_encoder_bytes
         self._lessons = Lessons()
         self._efforts = runtime.efforts
         self._prices, self._cpu_second_usd = runtime.prices, meter.cpu_second_usd
@@ -256,6 +257,7 @@ class VariantMaker:
                 if isinstance(quality, contract.Floors)
                 else None
             ),
+            max_encoder_bytes=self._max_encoder_bytes,
             watch=lambda name: self._trials.attempt(spec.name, name, height * width * frames),
         )
 

@@ -17,6 +17,7 @@ from .codec import Metadata
 from .codecs import FORMATS, codec_versions
 from .efforts import EffortCurves
 from .encoded import Considered, Encoded, FormatFailure
+from .encoder_memory import check_memory
 from .floors import FloorOriginal, Floors, FloorsOutcome
 from .goal import FEWEST_AT_LEAST_EFFORT, Goal
 from .lessons import Lessons
@@ -84,6 +85,7 @@ class EncodeRequest:
         source: the source's bytes; kept instead of a variant of its format that is no smaller.
         max_bytes: no file is larger, whatever that costs in quality.
         floors: two targets, by region, in place of one; ``target`` is then the salient one.
+        max_encoder_bytes: memory that an encoder may take, by ``encoder_memory``; None: any.
         watch: called with each format, surrounds its attempt, and may refuse it (EncodeError).
     """
 
@@ -99,6 +101,7 @@ class EncodeRequest:
     source: SourceBytes | None = None
     max_bytes: int | None = None
     floors: Floors | None = None
+    max_encoder_bytes: int | None = None
     watch: Watch = unwatched
 
     def __post_init__(self) -> None:
@@ -172,6 +175,7 @@ def _encoded(
     start_s = time.thread_time()
     try:
         with contained(name, request.watch):
+            check_memory(name, original.width * original.height, request.max_encoder_bytes)
             candidate, floors = _candidate(original, name, trial, request.max_bytes)
     except EncodeError as error:
         return FormatFailure(name, error)
