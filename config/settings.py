@@ -108,7 +108,7 @@ class LimitSettings(BaseSettings):
     max_encoder_bytes: int = Field(
         default=2_000_000_000,
         ge=1,
-        description="bytes of memory that encoding one picture may take (AVIF: 38 a pixel); a "
+        description="bytes of memory that encoding one picture may take (AVIF: 39 a pixel); a "
         "format beyond is refused",
     )
     fanout_pixels: int = Field(

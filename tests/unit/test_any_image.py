@@ -19,10 +19,11 @@ from pixfleet.workers.imaging.encode import (
     flattened,
 )
 from pixfleet.workers.imaging.floors import FloorOriginal
+from pixfleet.workers.imaging.goal import FEWEST_AT_LEAST_EFFORT, Goal
 from pixfleet.workers.imaging.header import Limits, read_header
 from pixfleet.workers.imaging.ssimulacra2 import Reference
 
-FORMATS = ("jpeg", "webp", "avif", "jxl", "png")
+FORMATS = ("jpeg", "webp", "avif", "jxl", "heic", "png")
 KINDS = ("L", "LA", "RGB", "RGBA", "I;16", "P", "CMYK")
 CONTENTS = ("flat", "noise", "gradient", "line art", "text", "soft shapes")
 WHITE = (255, 255, 255)
@@ -92,18 +93,28 @@ SIDES = st.one_of(st.integers(1, 300), st.sampled_from([1, 2, 7, 8, 9, 16, 17, 2
 TARGETS = st.one_of(st.floats(10, 100), st.sampled_from([10.0, 50.0, 75.0, 90.0, 100.0]))
 
 
+GOALS = (FEWEST_AT_LEAST_EFFORT, Goal(cpu_s_weight=0.0, byte_weight=1.0, max_cpu_s_per_mp=8.0))
+
+
 @st.composite
 def requests(draw) -> EncodeRequest:
     formats = tuple(draw(st.lists(st.sampled_from(FORMATS), min_size=1, max_size=2, unique=True)))
     target = draw(TARGETS)
     two = draw(st.booleans())
     floors = Floors(target, draw(st.floats(10, target))) if two else None
-    pick = draw(st.sampled_from(["each", "smallest"]))
-    return EncodeRequest(formats, pick, target, max_probes=draw(st.integers(2, 6)), floors=floors)
+    pick = draw(st.sampled_from(["each", "best"]))
+    return EncodeRequest(
+        formats,
+        pick,
+        target,
+        max_probes=draw(st.integers(2, 6)),
+        goal=draw(st.sampled_from(GOALS)),
+        floors=floors,
+    )
 
 
 @settings(
-    max_examples=100,
+    max_examples=80,
     deadline=None,
     derandomize=True,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
@@ -128,7 +139,7 @@ def test_any_image_gives_what_was_promised_or_says_that_it_does_not(
 
     results = encode_variant(pixels, request)
 
-    assert len(results) == (1 if request.pick == "smallest" else len(request.formats))
+    assert len(results) == (1 if request.pick == "best" else len(request.formats))
     for result in results:
         if isinstance(result, FormatFailure):
             assert result.error.code
@@ -141,7 +152,7 @@ def test_any_image_gives_what_was_promised_or_says_that_it_does_not(
 def check(result: Encoded, pixels: np.ndarray, request: EncodeRequest) -> None:
     """The promise, judged from the bytes alone."""
     with Image.open(io.BytesIO(result.data)) as image:
-        assert image.format == {"jxl": "JXL"}.get(result.format, result.format.upper())
+        assert image.format == {"heic": "HEIF"}.get(result.format, result.format.upper())
         assert image.size == (result.width, result.height) == pixels.shape[1::-1]
         seen = np.asarray(image.convert("RGB" if result.format == "jpeg" else "RGBA"))
     original = flattened(pixels, WHITE) if result.format == "jpeg" else pixels

@@ -175,7 +175,8 @@ def _encoded(
     start_s = time.thread_time()
     try:
         with contained(name, request.watch):
-            check_memory(name, original.width * original.height, request.max_encoder_bytes)
+            px = original.width * original.height
+            check_memory(name, effort, px, request.max_encoder_bytes)
             candidate, floors = _candidate(original, name, trial, request.max_bytes)
     except EncodeError as error:
         return FormatFailure(name, error)
