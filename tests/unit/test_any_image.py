@@ -110,6 +110,7 @@ def requests(draw) -> EncodeRequest:
         max_probes=draw(st.integers(2, 6)),
         goal=draw(st.sampled_from(GOALS)),
         floors=floors,
+        max_bytes=draw(st.one_of(st.none(), st.integers(1, 20_000))),
     )
 
 
@@ -166,9 +167,11 @@ def check(result: Encoded, pixels: np.ndarray, request: EncodeRequest) -> None:
         assert result.floors is not None
         if result.metric != "lossless":
             assert (scores.salient is None) == (result.floors.salient_score is None)
+    assert len(result.data) <= (request.max_bytes or len(result.data))
     if result.metric == "lossless":
         assert score > 99.9
     else:
         assert abs(score - result.score) < 0.1, (score, result)
     assert result.reached == (result.score >= request.target - 0.5)
-    assert result.reached or any("target" in note for note in result.notes), result.notes
+    reasons = [note for note in result.notes if note.startswith(("target ", "max_bytes "))]
+    assert result.reached or reasons, result.notes

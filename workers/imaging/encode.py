@@ -22,6 +22,7 @@ from .floors import FloorOriginal, Floors, FloorsOutcome
 from .goal import FEWEST_AT_LEAST_EFFORT, Goal
 from .lessons import Lessons
 from .original import Original, flattened
+from .search import BELOW
 from .two_floors import attempt_floors, uniform_outcome
 
 if TYPE_CHECKING:
@@ -195,7 +196,7 @@ def _candidate(
         candidate, decoded = capped(original, candidate, trial, max_bytes)
         if isinstance(original, FloorOriginal):
             floors, bound = uniform_outcome(original, name, decoded, len(candidate.data))
-            candidate = replace(candidate, score=bound)
+            candidate = replace(candidate, score=bound, reached=bound >= trial.target - BELOW)
     return candidate, floors
 
 
