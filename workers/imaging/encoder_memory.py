@@ -9,8 +9,8 @@ from pixfleet.workers.errors import EncodeError
 BYTES_PER_PX: Final = {"jpeg": 7, "png": 12, "jxl": 20, "webp": 26, "heic": 27, "avif": 39}
 """Most that a format's encoder, or decoding it again, took beyond the pixels themselves.
 
-Peaks of resident memory at 12 to 100 MP, of jpegli with mozjpeg, imagequant and zlib, libjxl,
-lossless libwebp, x265 and 4:4:4 libaom; proportional to the pixels from a few megapixels on.
+Peaks of resident memory at up to 100 MP (x265: 12), of jpegli with mozjpeg, imagequant and zlib,
+libjxl, lossless libwebp, x265 and 4:4:4 libaom; proportional to the pixels from a few megapixels.
 """
 _BY_EFFORT: Final = {("jxl", 8): 280}
 """Where an effort takes far more than its format's others."""
