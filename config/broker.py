@@ -33,7 +33,10 @@ def celery_options(settings: Settings) -> dict[str, Any]:
         # Without these two a killed child or worker loses its job.
         "task_acks_late": True,
         "task_reject_on_worker_lost": True,
-        "task_acks_on_failure_or_timeout": True,
+        "task_acks_on_failure": True,
+        # A job past the hard limit runs again, or fails by its attempts; acknowledged, it would
+        # stay "running" for ever.
+        "task_acks_on_timeout": False,
         "task_soft_time_limit": worker.soft_time_limit_s,
         "task_time_limit": worker.hard_time_limit_s,
         "worker_concurrency": worker.children,

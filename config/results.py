@@ -122,6 +122,10 @@ class VariantResult(Frozen):
     candidates: tuple[CandidateResult, ...] = Field(
         default=(), description="what was considered for this file, the chosen one first"
     )
+    passed_over: tuple[Failure, ...] = Field(
+        default=(),
+        description="of several candidates, those whose encoder hung, crashed or ran out of memory",
+    )
     notes: tuple[str, ...] = ()
 
 

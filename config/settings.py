@@ -57,6 +57,15 @@ class WorkerSettings(BaseSettings):
     )
     soft_time_limit_s: int = Field(default=240, ge=1, description="seconds; the job then fails")
     hard_time_limit_s: int = Field(default=300, ge=1, description="seconds; the child is killed")
+    encode_time_limit_s: float = Field(
+        default=60, gt=0, description="seconds for one format of one variant, all its probes"
+    )
+    encode_time_limit_s_per_mp: float = Field(
+        default=30,
+        ge=0,
+        description="seconds more for each megapixel; past the sum the child is ended and the job "
+        "goes on without the format",
+    )
     max_tasks_per_child: int = Field(default=500, ge=1, description="tasks before a fresh child")
     max_memory_per_child_kb: int = Field(
         default=1_500_000, ge=100_000, description="KiB resident before a fresh child"
@@ -95,6 +104,12 @@ class LimitSettings(BaseSettings):
     max_frames: int = Field(default=1_000, ge=1, description="frames of an animation")
     max_animation_pixels: int = Field(
         default=100_000_000, ge=1, description="pixels of all frames of an animation together"
+    )
+    max_encoder_bytes: int = Field(
+        default=2_000_000_000,
+        ge=1,
+        description="bytes of memory that encoding one picture may take (AVIF: 39 a pixel); a "
+        "format beyond is refused",
     )
     fanout_pixels: int = Field(
         default=24_000_000,

@@ -29,6 +29,7 @@ app = Celery("pixfleet")
 app.conf.update(celery_options(settings))
 app.conf.update(
     worker_soft_shutdown_timeout=settings.worker.soft_shutdown_s,
+    pixfleet_ledger=settings.ledger_url,
     imports=[
         "pixfleet.workers.tasks.prepare",
         "pixfleet.workers.tasks.encode",

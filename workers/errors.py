@@ -6,6 +6,7 @@
     │   ├── LimitError        larger than a limit allows; seen before a pixel is decoded
     │   ├── DecodeError       not an image, truncated or corrupt
     │   ├── EncodeError       an encoder refused or broke
+    │   │   └── EncoderLostError  it hung, crashed or ran out of memory: another time it may not
     │   ├── RecipeError       the recipe is unknown or asks for what cannot be
     │   └── OutputError       the result cannot be written: full disk, forbidden, outside the output
     └── RetryableError        the world was unavailable: back off and retry
@@ -16,6 +17,11 @@ exceptions and are loud.
 """
 
 from __future__ import annotations
+
+from billiard.exceptions import SoftTimeLimitExceeded
+
+INTERRUPTIONS = (SoftTimeLimitExceeded,)
+"""What may be raised anywhere in a step, and is no fault of what it interrupts."""
 
 
 class WorkError(Exception):
@@ -49,6 +55,10 @@ class DecodeError(PermanentError):
 
 class EncodeError(PermanentError):
     """An encoder refused or broke."""
+
+
+class EncoderLostError(EncodeError):
+    """An encoder hung, crashed or ran out of memory: another time it may not."""
 
 
 class RecipeError(PermanentError):

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import structlog
-from billiard.exceptions import SoftTimeLimitExceeded
 
 from pixfleet.config.results import Failure
 
-from .errors import WorkError
+from .errors import INTERRUPTIONS, WorkError
 
 _log = structlog.get_logger()
 
@@ -16,7 +15,7 @@ def failure_of(error: BaseException, variant: str | None = None) -> Failure:
     """The failure that a human reads; an unforeseen exception is also logged with its traceback."""
     if isinstance(error, WorkError):
         code, message, hint = error.code, error.message, error.hint
-    elif isinstance(error, SoftTimeLimitExceeded):
+    elif isinstance(error, INTERRUPTIONS):
         code = "time_limit"
         message = "the job took longer than its time limit"
         hint = "raise PIXFLEET_WORKER_SOFT_TIME_LIMIT_S and _HARD_TIME_LIMIT_S, or ask for less"

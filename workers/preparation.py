@@ -75,7 +75,8 @@ def encode_member(runtime: Runtime, job: ImageJob, job_id: str, sha256: str, var
     with meter.stage("fetch"):
         parked = Parked.unpack(runtime.store.get(_parking(job_id, variant)))
     try:
-        part = VariantMaker(runtime, job, recipe, sha256, meter).make(spec, parked)
+        maker = VariantMaker(runtime, job, recipe, sha256, meter, trials=runtime.trials(job_id))
+        part = maker.make(spec, parked)
     except PermanentError as error:
         part = Part(failures=(failure_of(error, variant),))
     return part.model_copy(update={"receipt": meter.receipt()})
@@ -99,6 +100,7 @@ class _Preparation:
         self._job = job
         self._draft = draft
         self._meter: Meter = runtime.meter()
+        self._trials = runtime.trials(draft.job_id)
         self._known: dict[str, Any] = {}
         self._parts: list[Part] = []
         self._members: list[str] = []
@@ -145,7 +147,9 @@ class _Preparation:
 
     def _make(self, intake: Intake) -> None:
         recipe, header = intake.recipe, intake.header
-        maker = VariantMaker(self._runtime, self._job, recipe, intake.sha256, self._meter)
+        maker = VariantMaker(
+            self._runtime, self._job, recipe, intake.sha256, self._meter, trials=self._trials
+        )
         cuts, same_as = lay_out(recipe, Size(header.width, header.height))
         self._known["same_as"] = same_as
         missing: list[Cut] = []

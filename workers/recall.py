@@ -37,6 +37,8 @@ def job_key(recipe: Recipe, sha256: str, prices: str) -> str:
 def remember(runtime: Runtime, job: ImageJob, manifest: Manifest) -> None:
     """Keep a job that was done whole; its blobs are those of its variants."""
     fresh = manifest.plan is None or manifest.plan.execution != "memo"
+    if any(variant.passed_over for variant in manifest.variants):
+        return  # another time the better candidate may come through
     if manifest.status != "done" or not isinstance(job.recipe, Recipe) or not fresh:
         return
     if not manifest.sha256:

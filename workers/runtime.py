@@ -13,6 +13,7 @@ from pixfleet.config.state import state_dir
 from pixfleet.producer.ledger import connect
 
 from .fleet.jobs import JobLedger
+from .fleet.trials import Trials
 from .memo.memo import Memo
 from .spend.effort_book import EffortBook
 from .spend.meter import Meter
@@ -39,6 +40,10 @@ class Runtime:
         """A fresh meter for one step of one job."""
         money = self.settings.money
         return Meter(self.prices, instance=money.instance, purchase=money.purchase)
+
+    def trials(self, job_id: str) -> Trials:
+        """The record of one step's encodings."""
+        return Trials(self.ledger.redis, job_id, self.settings.worker)
 
     @staticmethod
     def output(job: ImageJob, meter: Meter) -> ObjectStore:

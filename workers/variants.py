@@ -6,9 +6,11 @@ import hashlib
 import io
 import time
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import structlog
 
 from pixfleet.config import contract
 from pixfleet.config.contract import SUFFIXES, ImageJob, Recipe, VariantSpec
@@ -16,6 +18,7 @@ from pixfleet.config.prices import PriceBook, PriceError, load_prices
 from pixfleet.config.results import Failure, Part, VariantResult
 
 from .errors import RecipeError
+from .failures import failure_of
 from .imaging.animation import encode_animation
 from .imaging.color import rgb_of
 from .imaging.efforts import effort_label
@@ -44,10 +47,13 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from .fleet.trials import Trials
     from .imaging.animation import Frame
     from .intake import Intake
     from .runtime import Runtime
     from .spend.meter import Meter
+
+_log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +138,7 @@ def _promise(quality: float | contract.Floors) -> Any:
 
 
 class _NotWhole(Exception):  # noqa: N818 (carries a part out of a computation, not an error)
-    """Some format failed: the part counts, and is not remembered."""
+    """Some format failed, or was lost on the way: the part counts, and is not remembered."""
 
     def __init__(self, entry: MemoValue, failures: tuple[Failure, ...]) -> None:
         super().__init__()
@@ -147,7 +153,14 @@ class VariantMaker:
     """
 
     def __init__(
-        self, runtime: Runtime, job: ImageJob, recipe: Recipe, sha256: str, meter: Meter
+        self,
+        runtime: Runtime,
+        job: ImageJob,
+        recipe: Recipe,
+        sha256: str,
+        meter: Meter,
+        *,
+        trials: Trials,
     ) -> None:
         self._memo = runtime.memo if runtime.settings.memo.enabled else None
         self._job = job
@@ -155,6 +168,8 @@ class VariantMaker:
         self._sha256 = sha256
         self._meter = meter
         self._output = runtime.output(job, meter)
+        self._trials = trials
+        self._max_encoder_bytes = runtime.settings.limits.max_encoder_bytes
         self._lessons = Lessons()
         self._efforts = runtime.efforts
         self._prices, self._cpu_second_usd = runtime.prices, meter.cpu_second_usd
@@ -172,23 +187,24 @@ class VariantMaker:
     def make(self, spec: VariantSpec, parked: Parked) -> Part:
         """Encode a still cut, unless another worker is at it: then take its result."""
         return self._once(
-            spec, lambda request: encode_variant(parked.pixels, request, self._lessons), parked
+            spec,
+            lambda request: encode_variant(parked.pixels, request, self._lessons),
+            self._request(spec, parked, frames=1),
         )
 
     def animate(
         self, spec: VariantSpec, frames: Sequence[Frame], loop: int, parked: Parked
     ) -> Part:
         """Encode an animated cut."""
-        return self._once(spec, lambda request: encode_animation(frames, loop, request), parked)
+        request = self._request(spec, parked, frames=len(frames))
+        return self._once(spec, partial(encode_animation, frames, loop), request)
 
     def _once(
         self,
         spec: VariantSpec,
         encode: Callable[[EncodeRequest], list[Encoded | FormatFailure]],
-        parked: Parked,
+        request: EncodeRequest,
     ) -> Part:
-        request = self._request(spec, parked)
-
         def compute() -> MemoValue:
             start_s = time.process_time()
             with self._meter.stage("encode"):
@@ -200,12 +216,12 @@ class VariantMaker:
             made = [answer for answer in answers if isinstance(answer, Encoded)]
             self._efforts.learn(seen for encoded in made for seen in encoded.seen)
             entry = MemoValue(
-                meta={"made": [_meta(encoded) for encoded in made]},
+                meta={"made": [_meta(encoded, spec) for encoded in made]},
                 blobs=[encoded.data for encoded in made],
                 cost_usd=self._meter.cpu_cost(cpu_s),
                 cpu_s=cpu_s,
             )
-            if failures:
+            if failures or any(encoded.passed_over for encoded in made):
                 raise _NotWhole(entry, failures)
             return entry
 
@@ -220,8 +236,9 @@ class VariantMaker:
             return self._written(part.entry, spec, part.failures)
         return self._recalled(entry, spec) if hit else self._written(entry, spec)
 
-    def _request(self, spec: VariantSpec, parked: Parked) -> EncodeRequest:
+    def _request(self, spec: VariantSpec, parked: Parked, *, frames: int) -> EncodeRequest:
         recipe = self._recipe
+        height, width = parked.pixels.shape[:2]
         quality = spec.quality or recipe.quality
         return EncodeRequest(
             formats=spec.formats,
@@ -240,6 +257,8 @@ class VariantMaker:
                 if isinstance(quality, contract.Floors)
                 else None
             ),
+            max_encoder_bytes=self._max_encoder_bytes,
+            watch=lambda name: self._trials.attempt(spec.name, name, height * width * frames),
         )
 
     def _lifetime(self, spec: VariantSpec) -> Lifetime:
@@ -286,16 +305,13 @@ class VariantMaker:
 
 
 def _failure(answer: FormatFailure, spec: VariantSpec) -> Failure:
-    error = answer.error
-    return Failure(
-        code=error.code,
-        message=error.message,
-        hint=error.hint,
-        variant=f"{spec.name}.{SUFFIXES[answer.format]}",
-    )
+    variant = f"{spec.name}.{SUFFIXES[answer.format]}"
+    if answer.error.__cause__ is not None:
+        _log.warning("encoder.failed", variant=variant, exc_info=answer.error)
+    return failure_of(answer.error, variant)
 
 
-def _meta(encoded: Encoded) -> dict[str, Any]:
+def _meta(encoded: Encoded, spec: VariantSpec) -> dict[str, Any]:
     return {
         "format": encoded.format,
         "width": encoded.width,
@@ -314,6 +330,7 @@ def _meta(encoded: Encoded) -> dict[str, Any]:
         "kept_source": encoded.kept_source,
         "candidates": [_candidate(one) for one in encoded.considered],
         "floors": encoded.floors and asdict(encoded.floors),
+        "passed_over": [_failure(one, spec).model_dump(mode="json") for one in encoded.passed_over],
         "notes": encoded.notes,
     }
 

@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from pixfleet.workers.imaging import bands
+from pixfleet.workers.imaging.region_score import RegionScorer
 from pixfleet.workers.imaging.ssimulacra2 import MIN_SIDE_PX, Reference
 
 ROOT = Path(__file__).parents[2]
@@ -125,3 +127,38 @@ def test_a_transparency_that_appears_is_seen():
 def test_another_size_is_refused():
     with pytest.raises(ValueError, match="against"):
         Reference(cat(40, 50)).score(cat(50, 40))
+
+
+@pytest.fixture
+def in_bands(monkeypatch):
+    """As if images of this size were large: bands of 128 rows."""
+
+    def apply() -> None:
+        monkeypatch.setattr(bands, "LARGE_PX", 50_000)
+        monkeypatch.setattr(bands, "_BAND_PX", 50_000)
+
+    return apply
+
+
+@pytest.mark.parametrize("shape", [(300, 389), (1021, 303), (897, 225)])
+@pytest.mark.parametrize("alpha", [False, True], ids=["opaque", "alpha"])
+def test_bands_score_what_the_whole_image_scores(in_bands, shape, alpha):
+    height, width = shape
+    pixels = np.ascontiguousarray(np.tile(cat(260, 391), (4, 1, 1))[:height, :width])
+    damaged = noisy(pixels, 8)
+    if alpha:
+        slope = np.linspace(0, 255, width)
+        pixels, damaged = with_alpha(pixels, slope), with_alpha(damaged, slope)
+    mask = np.zeros(shape, bool)
+    mask[100:260, 40:200] = True
+    whole = Reference(pixels)
+    regions = RegionScorer(whole, mask).score(damaged, tiles=True)
+    in_bands()
+    banded = Reference(pixels)
+
+    assert len(whole.bands) == 1
+    assert len(banded.bands) > 2
+    assert banded.score(damaged) == pytest.approx(whole.score(damaged), abs=1e-4)
+    scores = RegionScorer(banded, mask).score(damaged, tiles=True)
+    for name in ("salient", "background", "whole", "worst_tile"):
+        assert getattr(scores, name) == pytest.approx(getattr(regions, name), abs=1e-4), name

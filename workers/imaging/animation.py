@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 from PIL import Image
 
-from pixfleet.workers.errors import EncodeError
+from pixfleet.workers.errors import EncodeError, EncoderLostError
 
 from . import png
+from .attempts import contained
 from .candidate import Candidate
 from .cap import highest_fitting, unreachable
 from .codec import Metadata, load_frame, save
@@ -92,14 +93,27 @@ def encode_animation(
     if request.pick == "each":
         return [_format(frames, loop, name, request) for name in request.formats]
     moving = [name for name in request.formats if name in ANIMATED_FORMATS]
-    results = [_format(frames, loop, name, request) for name in moving or request.formats]
-    made = [result for result in results if isinstance(result, Encoded)]
-    if not made:
-        return results[-1:]
+    still = [name for name in request.formats if name not in ANIMATED_FORMATS]
+    results: list[Encoded | FormatFailure] = []
+    for names in (moving, still):
+        results += [_format(frames, loop, name, request) for name in names]
+        if any(isinstance(result, Encoded) for result in results):
+            return [_smallest(results)]
+    return results[-1:]
+
+
+def _smallest(results: Sequence[Encoded | FormatFailure]) -> Encoded:
+    made = [one for one in results if isinstance(one, Encoded)]
+    failures = [one for one in results if isinstance(one, FormatFailure)]
     best = min(made, key=lambda one: (not one.reached, len(one.data)))
-    tried = "; ".join(f"{one.format} {len(one.data)} bytes" for one in made)
-    cpu_s = sum(one.cpu_s for one in made)
-    return [replace(best, cpu_s=cpu_s, notes=(*best.notes, f"tried: {tried}"))]
+    tried = [f"{one.format} {len(one.data)} bytes" for one in made]
+    tried += [f"{one.format} failed: {one.error.message}" for one in failures]
+    return replace(
+        best,
+        cpu_s=sum(one.cpu_s for one in made),
+        notes=(*best.notes, f"tried: {'; '.join(tried)}"),
+        passed_over=tuple(one for one in failures if isinstance(one.error, EncoderLostError)),
+    )
 
 
 def _format(
@@ -114,9 +128,10 @@ def _format(
         return replace(result, notes=(*result.notes, f"first frame of {len(frames)}"))
     start_s = time.thread_time()
     try:
-        check_sides(name, first.width, first.height)
-        animate = _apng if name == "png" else _lossy
-        candidate = animate(frames, loop, name, request)
+        with contained(name, request.watch):
+            check_sides(name, first.width, first.height)
+            animate = _apng if name == "png" else _lossy
+            candidate = animate(frames, loop, name, request)
     except EncodeError as error:
         return FormatFailure(name, error)
     if request.floors is not None and candidate.metric != "lossless":

@@ -9,6 +9,7 @@ from pixfleet.workers.errors import EncodeError
 
 from . import png
 from .codecs import ALPHA_FORMATS, lossy_codecs
+from .search import BELOW
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -41,7 +42,8 @@ def capped(
 ) -> tuple[Candidate, Pixels]:
     """The candidate's format at the highest quality within ``max_bytes``, and what it decodes to.
 
-    What that costs in score stands in its notes; it does not count as ``reached``.
+    What that costs in score stands in its notes. It still counts as ``reached`` where a quality
+    below the one that the search ended at keeps the promise too.
 
     Raises:
         EncodeError: ``max_bytes_unreachable``: even the lowest quality takes more.
@@ -63,7 +65,7 @@ def capped(
         quality=fitting.quality,
         metric="ssimulacra2",
         score=score,
-        reached=False,
+        reached=score >= trial.target - BELOW,
         probes=promised.probes + fitting.encodes,
         encoder=fitting.encoder,
         notes=(*promised.notes, note),

@@ -7,6 +7,8 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
+from pixfleet.workers.errors import EncoderLostError
+
 from .candidate import BYTES_PER_POINT, Abandoned
 from .efforts import Seen, efforts_of
 from .encoded import Considered, Encoded, FormatFailure
@@ -83,6 +85,9 @@ class Choice:
         return replace(
             self._made[self._best],
             cpu_s=self._spent_s,
+            passed_over=tuple(
+                one for one in self._failures if isinstance(one.error, EncoderLostError)
+            ),
             considered=tuple(self._considered()),
             seen=tuple(self._seen()),
         )

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from pixfleet.workers.errors import EncodeError
 
+from .attempts import contained, unwatched
 from .candidate import Candidate, Trial, attempt
 from .cap import capped
 from .choice import Choice
@@ -16,10 +17,12 @@ from .codec import Metadata
 from .codecs import FORMATS, codec_versions
 from .efforts import EffortCurves
 from .encoded import Considered, Encoded, FormatFailure
+from .encoder_memory import check_memory
 from .floors import FloorOriginal, Floors, FloorsOutcome
 from .goal import FEWEST_AT_LEAST_EFFORT, Goal
 from .lessons import Lessons
 from .original import Original, flattened
+from .search import BELOW
 from .two_floors import attempt_floors, uniform_outcome
 
 if TYPE_CHECKING:
@@ -27,6 +30,8 @@ if TYPE_CHECKING:
 
     import numpy as np
     from numpy.typing import NDArray
+
+    from .attempts import Watch
 
     Pixels = NDArray[np.uint8]
 
@@ -81,6 +86,8 @@ class EncodeRequest:
         source: the source's bytes; kept instead of a variant of its format that is no smaller.
         max_bytes: no file is larger, whatever that costs in quality.
         floors: two targets, by region, in place of one; ``target`` is then the salient one.
+        max_encoder_bytes: memory that an encoder may take, by ``encoder_memory``; None: any.
+        watch: called with each format, surrounds its attempt, and may refuse it (EncodeError).
     """
 
     formats: tuple[str, ...]
@@ -95,6 +102,8 @@ class EncodeRequest:
     source: SourceBytes | None = None
     max_bytes: int | None = None
     floors: Floors | None = None
+    max_encoder_bytes: int | None = None
+    watch: Watch = unwatched
 
     def __post_init__(self) -> None:
         """Refuse what no caller should send.
@@ -165,20 +174,30 @@ def _encoded(
         bytes_to_beat=bytes_to_beat,
     )
     start_s = time.thread_time()
-    floors: FloorsOutcome | None = None
     try:
-        if isinstance(original, FloorOriginal):
-            candidate, floors = attempt_floors(original, name, trial)
-        else:
-            candidate = attempt(original, name, trial)
-        if request.max_bytes and len(candidate.data) > request.max_bytes:
-            candidate, decoded = capped(original, candidate, trial, request.max_bytes)
-            if isinstance(original, FloorOriginal):
-                floors, bound = uniform_outcome(original, name, decoded, len(candidate.data))
-                candidate = replace(candidate, score=bound)
+        with contained(name, request.watch):
+            px = original.width * original.height
+            check_memory(name, effort, px, request.max_encoder_bytes)
+            candidate, floors = _candidate(original, name, trial, request.max_bytes)
     except EncodeError as error:
         return FormatFailure(name, error)
     return finished(candidate, original, request, time.thread_time() - start_s, floors)
+
+
+def _candidate(
+    original: Original, name: str, trial: Trial, max_bytes: int | None
+) -> tuple[Candidate, FloorsOutcome | None]:
+    floors: FloorsOutcome | None = None
+    if isinstance(original, FloorOriginal):
+        candidate, floors = attempt_floors(original, name, trial)
+    else:
+        candidate = attempt(original, name, trial)
+    if max_bytes and len(candidate.data) > max_bytes:
+        candidate, decoded = capped(original, candidate, trial, max_bytes)
+        if isinstance(original, FloorOriginal):
+            floors, bound = uniform_outcome(original, name, decoded, len(candidate.data))
+            candidate = replace(candidate, score=bound, reached=bound >= trial.target - BELOW)
+    return candidate, floors
 
 
 def finished(

@@ -58,6 +58,7 @@ class Encoded:
         frames: 1, or those of an animation.
         floors: how two floors are kept; ``score`` is then ``Floors.bound`` of both regions. None
             with one target, and for the source's own bytes.
+        passed_over: of several formats, those lost this time that another time may not be.
         considered: every candidate for this file, the chosen one among them.
         seen: what the search tells of the encoders' efforts.
     """
@@ -78,6 +79,7 @@ class Encoded:
     notes: tuple[str, ...]
     frames: int = 1
     floors: FloorsOutcome | None = None
+    passed_over: tuple[FormatFailure, ...] = ()
     considered: tuple[Considered, ...] = ()
     seen: tuple[Seen, ...] = ()
 

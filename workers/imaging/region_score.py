@@ -11,12 +11,14 @@ import numpy as np
 
 from . import ssimulacra2
 from .scratch import Scratch
-from .ssimulacra2 import SCALES, scored
+from .ssimulacra2 import SCALES
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from numpy.typing import NDArray
 
-    from .ssimulacra2 import Reference
+    from .ssimulacra2 import Reference, View
 
     Pixels = NDArray[np.uint8]
     Plane = NDArray[np.float32]
@@ -70,11 +72,9 @@ class RegionScorer:
         if mask.shape != (reference.height, reference.width):
             raise ValueError(f"{mask.shape} against {(reference.height, reference.width)}")
         self._reference = reference
-        plane = ssimulacra2.padded(mask.astype(np.float32))
         self.share = float(mask.mean(dtype=np.float64))
-        self._masks: list[Plane] = [plane]
-        for _ in range(SCALES - 1):
-            self._masks.append(_halved(self._masks[-1]))
+        self._mask = ssimulacra2.padded(mask.astype(np.uint8) if mask.dtype == bool else mask)
+        self._masks = _pyramid(self._mask) if len(reference.bands) == 1 else []
 
     def score(self, pixels: Pixels, *, tiles: bool = False) -> RegionScores:
         """Scores of ``pixels``, of the reference's size: (H, W, 3) or (H, W, 4) sRGB uint8.
@@ -84,9 +84,7 @@ class RegionScorer:
         Raises:
             ValueError: the size is not the reference's.
         """
-        views = [
-            self._view(side, view, tiles=tiles) for side, view in self._reference.views(pixels)
-        ]
+        views = [self._view(bands, tiles=tiles) for bands in self._reference.views(pixels)]
         return RegionScores(
             salient=_lowest([view.salient for view in views]),
             background=_lowest([view.background for view in views]),
@@ -94,40 +92,42 @@ class RegionScorer:
             worst_tile=_lowest([view.worst_tile for view in views]),
         )
 
-    def _view(self, side: Any, pixels: Any, *, tiles: bool) -> RegionScores:
-        sums = np.zeros((len(side), 3, 6, 2))
-        grids = [_Grid(mask.shape, scale) for scale, mask in enumerate(self._masks)]
+    def _view(self, views: Iterable[View], *, tiles: bool) -> RegionScores:
+        sums = np.zeros((SCALES, 3, 6, 2))
+        weights = np.zeros((SCALES, 2))
+        grids = [_Grid(shape, scale) for scale, shape in enumerate(_shapes(self._mask.shape))]
         tile_sums = [np.zeros((3, 6, *grid.shape)) for grid in grids] if tiles else []
         scratch = Scratch()
-        for strip in ssimulacra2.pyramid(pixels, scratch):
-            mask = self._masks[strip.scale][strip.top : strip.bottom]
-            for index, (channel, plane) in enumerate(
-                zip(side[strip.scale], strip.planes, strict=True)
-            ):
-                if channel is None or plane is None:
-                    continue
-                pool = partial(_weighted, mask=mask)
-                features = ssimulacra2.strip_sums(channel, plane, strip, scratch, pool)
-                sums[strip.scale, index] += [np.broadcast_to(one, 2) for one in features]
-                if tiles:
-                    pool = partial(grids[strip.scale].pooled, top=strip.top)
+        for side, pixels, band in views:
+            masks = self._masks or _pyramid(self._mask[band.first : band.last])
+            for strip in ssimulacra2.pyramid(pixels, scratch, band):
+                mask = masks[strip.scale][strip.top : strip.bottom]
+                weights[strip.scale] += float(mask.sum(dtype=np.float64)), float(mask.size)
+                top = (band.first >> strip.scale) + strip.top
+                for index, (channel, plane) in enumerate(
+                    zip(side[strip.scale], strip.planes, strict=True)
+                ):
+                    if channel is None or plane is None:
+                        continue
+                    pool = partial(_weighted, mask=mask)
                     features = ssimulacra2.strip_sums(channel, plane, strip, scratch, pool)
-                    for at, one in enumerate(features):
-                        tile_sums[strip.scale][index, at] += one
-        weights = np.array(
-            [[float(mask.sum(dtype=np.float64)), float(mask.size)] for mask in self._masks]
-        )
+                    sums[strip.scale, index] += [np.broadcast_to(one, 2) for one in features]
+                    if tiles:
+                        pool = partial(grids[strip.scale].pooled, top=top)
+                        features = ssimulacra2.strip_sums(channel, plane, strip, scratch, pool)
+                        for at, one in enumerate(features):
+                            tile_sums[strip.scale][index, at] += one
         salient, whole = sums[..., 0], sums[..., 1]
         rest = np.maximum(whole - salient, 0.0)
         return RegionScores(
-            salient=_pooled(side, salient, weights[:, 0]) if self.share > _LEAST_SHARE else None,
+            salient=_pooled(salient, weights[:, 0]) if self.share > _LEAST_SHARE else None,
             background=(
-                _pooled(side, rest, weights[:, 1] - weights[:, 0])
+                _pooled(rest, weights[:, 1] - weights[:, 0])
                 if self.share < 1 - _LEAST_SHARE
                 else None
             ),
-            whole=_pooled(side, whole, weights[:, 1]),
-            worst_tile=_worst(side, tile_sums, grids) if tiles else None,
+            whole=_pooled(whole, weights[:, 1]),
+            worst_tile=_worst(tile_sums, grids) if tiles else None,
         )
 
 
@@ -171,18 +171,11 @@ def _weighted(
     )
 
 
-def _pooled(side: Any, sums: NDArray[np.float64], weights: NDArray[np.float64]) -> float:
-    total = 0.0
-    for scale, channels in enumerate(side):
-        for index, channel in enumerate(channels):
-            if channel is not None:
-                means = sums[scale, index] / max(weights[scale], 1e-9)
-                means[3:] **= 0.25
-                total += float(np.dot(channel.need, means))
-    return scored(total)
+def _pooled(sums: NDArray[np.float64], weights: NDArray[np.float64]) -> float:
+    return ssimulacra2.pooled(sums, np.maximum(weights, 1e-9))
 
 
-def _worst(side: Any, sums: list[NDArray[np.float64]], grids: list[_Grid]) -> float | None:
+def _worst(sums: list[NDArray[np.float64]], grids: list[_Grid]) -> float | None:
     rows, columns = (min(grid.shape[axis] for grid in grids) for axis in (0, 1))
     scores: list[float] = []
     for row in range(rows):
@@ -191,12 +184,27 @@ def _worst(side: Any, sums: list[NDArray[np.float64]], grids: list[_Grid]) -> fl
                 continue
             own = np.stack([one[:, :, row, column] for one in sums])
             weights = np.array([float(grid.pixels[row, column]) for grid in grids])
-            scores.append(_pooled(side, own, weights))
+            scores.append(_pooled(own, weights))
     return min(scores, default=None)
 
 
 def _lowest(scores: list[float | None]) -> float | None:
     return min((score for score in scores if score is not None), default=None)
+
+
+def _shapes(finest: tuple[int, ...]) -> list[tuple[int, int]]:
+    shapes = [(finest[0], finest[1])]
+    for _ in range(SCALES - 1):
+        shapes.append(((shapes[-1][0] + 1) // 2, (shapes[-1][1] + 1) // 2))
+    return shapes
+
+
+def _pyramid(mask: NDArray[Any]) -> list[Plane]:
+    """The mask at every scale."""
+    masks: list[Plane] = [mask.astype(np.float32)]
+    for _ in range(SCALES - 1):
+        masks.append(_halved(masks[-1]))
+    return masks
 
 
 def _halved(mask: Plane) -> Plane:

@@ -3,7 +3,8 @@
 The score follows the authors' C++ program (Cloudinary, "SSIMULACRA 2.1", BSD-3-Clause): its 108
 weights, its recursive Gaussian, its zero borders and its halving are kept, so a score here is the
 score of that program to within a few hundredths. Images are worked through in strips of rows, so
-that temporaries stay in the cache and memory stays flat.
+that temporaries stay in the cache; a large image, in bands (``bands.py``) that are forgotten one
+after the other, at the price of its reference's side being computed for every score.
 
 Scale: 100 identical, 90 visually lossless, 80 very high, 70 high, 50 medium, below 30 poor;
 negative for what is hardly the same picture.
@@ -17,13 +18,14 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import cv2
 import numpy as np
 
+from .bands import Band, bands
 from .gaussian import HALO, blur
 from .scratch import Scratch
-from .ssimulacra2_weights import WEIGHTS
+from .ssimulacra2_weights import NEEDS, Need
 from .xyb import halve, linear_rgb, strips, xyb
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from numpy.typing import NDArray
 
@@ -33,7 +35,7 @@ if TYPE_CHECKING:
     Pool = Callable[[Any, int, tuple[float, float], Any], tuple[Any, Any]]
     Pixels = NDArray[np.uint8]
 
-SCALES: Final = 6
+SCALES: Final = len(NEEDS)
 MIN_SIDE_PX: Final = 225
 """The smallest side that can be halved to all six scales of at least 8 px.
 
@@ -47,46 +49,10 @@ BACKGROUNDS: Final = (26, 230)
 """Greys (0.1 and 0.9 of white, the program's) under an image with alpha; the lower score counts."""
 
 _C2: Final = 0.0009
-_NEGLIGIBLE_WEIGHT: Final = 0.01
+_WEIGHTS: Final = np.array(NEEDS)
 
 # A mean takes as much memory as its plane and saves a blur of some 15 a score: kept while small.
 _MEAN_KEPT_PX: Final = 1_500_000
-
-
-class Need(NamedTuple):
-    """Weights of one channel at one scale; 0.0 where the feature is not worth computing."""
-
-    ssim_1: float
-    artifact_1: float
-    detail_1: float
-    ssim_4: float
-    artifact_4: float
-    detail_4: float
-
-    @property
-    def ssim(self) -> bool:
-        """The structural similarity map is needed."""
-        return bool(self.ssim_1 or self.ssim_4)
-
-    @property
-    def artifact(self) -> bool:
-        """The map of edges that only the other image has is needed."""
-        return bool(self.artifact_1 or self.artifact_4)
-
-    @property
-    def detail(self) -> bool:
-        """The map of edges that only the original has is needed."""
-        return bool(self.detail_1 or self.detail_4)
-
-
-def _needs() -> tuple[tuple[Need, Need, Need], ...]:
-    """The weights worth their work, by scale and channel."""
-    kept = [weight if weight >= _NEGLIGIBLE_WEIGHT else 0.0 for weight in WEIGHTS]
-    flat = [Need(*kept[at : at + 6]) for at in range(0, len(kept), 6)]
-    return tuple(zip(flat[:SCALES], flat[SCALES : 2 * SCALES], flat[2 * SCALES :], strict=True))
-
-
-_NEEDS: Final = _needs()
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,18 +71,38 @@ class _Channel:
         return cls(need, plane, np.empty(shape, np.float32) if keeps_mean else None)
 
 
+Side = list[list["_Channel | None"]]
+"""The reference's planes, by scale and channel."""
+
+
+class View(NamedTuple):
+    """A band of what is compared: the reference's side, the other's (H, W, 3) sRGB uint8."""
+
+    side: Side
+    pixels: Pixels
+    band: Band
+
+
 class Reference:
     """The original's side of the comparison, computed once for any number of scores.
 
     Args:
         pixels: (H, W, 3) sRGB uint8, or (H, W, 4) with straight alpha. Any side from 1 px up.
 
-    It keeps 8 to 16 bytes a pixel (twice that with real transparency) and not ``pixels``.
+    It keeps 8 to 16 bytes a pixel (twice that with real transparency) and not ``pixels``; of a
+    large image, ``pixels`` alone.
     """
 
     def __init__(self, pixels: Pixels) -> None:
         self.height, self.width = pixels.shape[:2]
-        self._sides = [_side(view) for view in _views(pixels)]
+        self.transparent = _transparent(pixels)
+        self.bands = bands(*padded_shape(self.height, self.width))
+        self._pixels = pixels
+        self._sides: list[Side] = []
+        if len(self.bands) == 1:
+            greys = BACKGROUNDS if self.transparent else BACKGROUNDS[:1]
+            self._sides = [_side(padded(on_grey(pixels, grey))) for grey in greys]
+            del self._pixels
 
     def score(self, pixels: Pixels) -> float:
         """SSIMULACRA2 of ``pixels`` against the reference; at most 100.
@@ -128,33 +114,43 @@ class Reference:
         Raises:
             ValueError: the size is not the reference's.
         """
-        return min(_score(side, view) for side, view in self.views(pixels))
+        return min(_score(views) for views in self.views(pixels))
 
-    def views(self, pixels: Pixels) -> Iterator[tuple[list[list[_Channel | None]], Pixels]]:
-        """What is compared with what, as in ``score``: one pair, or one a grey."""
+    def views(self, pixels: Pixels) -> Iterator[Iterator[View]]:
+        """What is compared with what, as in ``score``, band by band: once, or once a grey."""
         if pixels.shape[:2] != (self.height, self.width):
             raise ValueError(f"{pixels.shape[:2]} against {(self.height, self.width)}")
         # An opaque image is one view, the same on every grey.
-        greys = BACKGROUNDS if len(self._sides) > 1 or _transparent(pixels) else BACKGROUNDS[:1]
-        sides = self._sides if len(self._sides) > 1 else self._sides * len(greys)
-        for side, grey in zip(sides, greys, strict=True):
-            yield side, padded(on_grey(pixels, grey))
+        both = self.transparent or _transparent(pixels)
+        for index, grey in enumerate(BACKGROUNDS if both else BACKGROUNDS[:1]):
+            yield self._views(pixels, index, grey)
+
+    def _views(self, pixels: Pixels, index: int, grey: int) -> Iterator[View]:
+        if self._sides:
+            side = self._sides[min(index, len(self._sides) - 1)]
+            yield View(side, padded(on_grey(pixels, grey)), self.bands[0])
+            return
+        for band in self.bands:
+            own, other = (
+                on_grey(padded(one)[band.first : band.last], grey) for one in (self._pixels, pixels)
+            )
+            yield View(_side(own), other, band)
 
 
 def _transparent(pixels: Pixels) -> bool:
     return pixels.shape[2] == 4 and bool(pixels[..., 3].min() < 255)
 
 
-def _views(pixels: Pixels) -> Iterator[Pixels]:
-    """What is compared: the pixels, or with real transparency the pixels on each background."""
-    for grey in BACKGROUNDS if _transparent(pixels) else BACKGROUNDS[:1]:
-        yield padded(on_grey(pixels, grey))
+def padded_shape(height: int, width: int) -> tuple[int, int]:
+    """The size after ``padded``."""
+    return max(MIN_SIDE_PX, height), max(MIN_SIDE_PX, width)
 
 
 def padded(pixels: Any) -> Any:
     """Any plane or image continued by reflection to at least ``MIN_SIDE_PX`` a side."""
     height, width = pixels.shape[:2]
-    down, right = max(0, MIN_SIDE_PX - height), max(0, MIN_SIDE_PX - width)
+    high, wide = padded_shape(height, width)
+    down, right = high - height, wide - width
     if not down and not right:
         return pixels
     return cv2.copyMakeBorder(pixels, 0, down, 0, right, cv2.BORDER_REFLECT)
@@ -186,12 +182,16 @@ class _Strip(NamedTuple):
     planes: list[Plane | None]
 
 
-def pyramid(pixels: Pixels, scratch: Scratch) -> Iterator[_Strip]:
-    """Every strip of every scale in XYB; only the next scale's linear planes are ever held."""
+def pyramid(pixels: Pixels, scratch: Scratch, band: Band | None = None) -> Iterator[_Strip]:
+    """Every strip of every scale in XYB; only the next scale's linear planes are ever held.
+
+    With a band, whose pixels these are, only the rows that count in it.
+    """
     height, width = pixels.shape[:2]
     linear: list[Plane] = []
-    for scale, wanted in enumerate(_NEEDS):
+    for scale, wanted in enumerate(NEEDS):
         half_shape = ((height + 1) // 2, (width + 1) // 2)
+        counted = band.rows(scale) if band else (0, height)
         halves = [np.empty(half_shape, np.float32) for _ in range(3 if scale + 1 < SCALES else 0)]
         for top, bottom in strips(height, width):
             outer = slice(max(0, top - HALO), min(height, bottom + HALO))
@@ -199,14 +199,18 @@ def pyramid(pixels: Pixels, scratch: Scratch) -> Iterator[_Strip]:
             strip = [p[outer] for p in linear] if scale else linear_rgb(pixels[outer], scratch)
             if halves:
                 halve([p[inner] for p in strip], halves, top)
+            top, bottom = max(top, counted[0]), min(bottom, counted[1])  # noqa: PLW2901 (what counts of it)
+            if top >= bottom:
+                continue
+            inner = slice(top - outer.start, bottom - outer.start)
             planes = xyb(strip, [any(need) for need in wanted], scratch)
             yield _Strip(scale, (height, width), wanted, top, bottom, inner, outer, planes)
         linear, (height, width) = halves, half_shape
 
 
-def _side(pixels: Pixels) -> list[list[_Channel | None]]:
+def _side(pixels: Pixels) -> Side:
     """The reference's planes and means, by scale and channel."""
-    side: list[list[_Channel | None]] = []
+    side: Side = []
     scratch = Scratch()
     for strip in pyramid(pixels, scratch):
         if strip.scale == len(side):
@@ -222,24 +226,30 @@ def _side(pixels: Pixels) -> list[list[_Channel | None]]:
     return side
 
 
-def _score(side: list[list[_Channel | None]], pixels: Pixels) -> float:
-    sums = np.zeros((len(side), 3, 6))
+def _score(views: Iterable[View]) -> float:
+    sums = np.zeros((SCALES, 3, 6))
+    counts = np.zeros(SCALES)
     scratch = Scratch()
-    for strip in pyramid(pixels, scratch):
-        channels = zip(side[strip.scale], strip.planes, strict=True)
-        for index, (channel, plane) in enumerate(channels):
-            if channel is not None and plane is not None:
-                sums[strip.scale, index] += strip_sums(channel, plane, strip, scratch, _sums)
-    height, width = pixels.shape[:2]
-    total = 0.0
-    for scale, channels in enumerate(side):
-        for index, channel in enumerate(channels):
-            if channel is not None:
-                means = sums[scale, index] / (height * width)
-                means[3:] **= 0.25
-                total += float(np.dot(channel.need, means))
-        height, width = (height + 1) // 2, (width + 1) // 2
-    return scored(total)
+    for side, pixels, band in views:
+        for strip in pyramid(pixels, scratch, band):
+            counts[strip.scale] += (strip.bottom - strip.top) * strip.shape[1]
+            channels = zip(side[strip.scale], strip.planes, strict=True)
+            for index, (channel, plane) in enumerate(channels):
+                if channel is not None and plane is not None:
+                    sums[strip.scale, index] += strip_sums(channel, plane, strip, scratch, _sums)
+    return pooled(sums, counts)
+
+
+def pooled(sums: NDArray[np.float64], counts: NDArray[np.float64]) -> float:
+    """The score of summed features.
+
+    Args:
+        sums: (6 scales, 3 channels, 6 features) as ``strip_sums`` gives them.
+        counts: of the pixels at each scale, or their summed weights.
+    """
+    means = sums / counts[:, None, None]
+    means[..., 3:] **= 0.25
+    return scored(float((means * _WEIGHTS).sum()))
 
 
 def scored(total: float) -> float:

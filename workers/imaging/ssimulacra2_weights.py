@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, NamedTuple
 
 # One line a scale and norm, full size first and the 1-norm before the 4-norm; in a line
 # the weights of ssim, artifact and lost detail.
@@ -119,3 +119,43 @@ WEIGHTS: Final = (
     0.0,
     0.00010854057858411537,
 )
+
+_SCALES: Final = 6
+_NEGLIGIBLE_WEIGHT: Final = 0.01
+
+
+class Need(NamedTuple):
+    """Weights of one channel at one scale; 0.0 where the feature is not worth computing."""
+
+    ssim_1: float
+    artifact_1: float
+    detail_1: float
+    ssim_4: float
+    artifact_4: float
+    detail_4: float
+
+    @property
+    def ssim(self) -> bool:
+        """The structural similarity map is needed."""
+        return bool(self.ssim_1 or self.ssim_4)
+
+    @property
+    def artifact(self) -> bool:
+        """The map of edges that only the other image has is needed."""
+        return bool(self.artifact_1 or self.artifact_4)
+
+    @property
+    def detail(self) -> bool:
+        """The map of edges that only the original has is needed."""
+        return bool(self.detail_1 or self.detail_4)
+
+
+def _needs() -> tuple[tuple[Need, Need, Need], ...]:
+    """The weights worth their work, by scale and channel."""
+    kept = [weight if weight >= _NEGLIGIBLE_WEIGHT else 0.0 for weight in WEIGHTS]
+    flat = [Need(*kept[at : at + 6]) for at in range(0, len(kept), 6)]
+    return tuple(zip(flat[:_SCALES], flat[_SCALES : 2 * _SCALES], flat[2 * _SCALES :], strict=True))
+
+
+NEEDS: Final = _needs()
+"""By scale, then channel."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from .bands import LARGE_PX
 from .candidate import Candidate, attempt
 from .codec import load
 from .codecs import ALPHA_FORMATS, lossy_codecs
@@ -210,6 +211,8 @@ class _Curve:
 def _worth_treating(original: FloorOriginal) -> bool:
     share = float(original.region.mean())
     sides = min(original.width, original.height)
+    if original.width * original.height > LARGE_PX:
+        return False  # it would take another 30 bytes a pixel
     return _LEAST_SHARE < share < _MOST_SHARE and sides >= _LEAST_SIDE_PX
 
 

@@ -27,7 +27,13 @@ def step(name: str) -> Callable[[Callable[..., Any]], Task]:
     """Register a function ``(task, …) -> JSON`` as the task ``name``."""
     return cast(
         "Callable[[Callable[..., Any]], Task]",
-        shared_task(name=name, bind=True, max_retries=None, acks_late=True),
+        shared_task(
+            name=name,
+            bind=True,
+            max_retries=None,
+            acks_late=True,
+            Request="pixfleet.workers.fleet.losses:StepRequest",
+        ),
     )
 
 
