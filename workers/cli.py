@@ -1,4 +1,4 @@
-"""Commands of the install with workers: run, explain, up, doctor, monitor."""
+"""Commands of the install with workers: run, explain, compare, up, doctor, monitor."""
 
 from __future__ import annotations
 
@@ -29,6 +29,7 @@ from pixfleet.producer.terminal import (
     print_json,
 )
 
+from .cli_compare import compare
 from .cli_explain import explain
 
 
@@ -49,6 +50,7 @@ def register(app: typer.Typer) -> None:
     """Add the commands to the command line; called through the entry point."""
     app.command()(run)
     app.command()(explain)
+    app.command()(compare)
     app.command()(up)
     app.command()(doctor)
     app.command()(monitor)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from pixfleet.producer.ledger import BatchStatus
 
+    from .compare import CompareResult
     from .run import RunResult
 
 
@@ -114,3 +115,23 @@ def print_result(result: RunResult) -> None:
     console.print(table)
     if summary.images and summary.failed:
         messages.print(f"{summary.failed} of {summary.images} images failed: the report says why")
+
+
+def print_comparison(result: CompareResult) -> None:
+    """The table a comparison ends with, on stdout, and where its page is."""
+    table = Table(box=None, padding=(0, 2, 0, 0))
+    for head in ("format", "promise", "at the same score", "at the same bytes", "better picture"):
+        table.add_column(head)
+    for one in result.totals["sums"]:
+        saved, points, counts = one["saved"], one["points"], one["same_bytes"]
+        table.add_row(
+            one["format"],
+            one["promise"],
+            "no match" if saved is None else saved_share(1_000_000, round(1e6 * (1 - saved))),
+            "no match" if points is None else f"{points:+.1f} points",
+            ", ".join(f"{name} {count}" for name, count in counts.items() if count),
+        )
+    console = Console(file=sys.stdout, highlight=False)
+    if result.images:
+        console.print(table)
+    console.print(f"page: {result.page}", soft_wrap=True, markup=False)

@@ -6,17 +6,13 @@ manifests in memory nor all details on the page: what is left out, the page says
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import html
 import json
 import os
-import re
-from importlib import resources
 from typing import TYPE_CHECKING, Final
 
 from pixfleet.producer.picture import percent_encode
 
+from .page import render_page
 from .report_batch import Batch
 from .storage.objects import local_path
 
@@ -27,7 +23,8 @@ if TYPE_CHECKING:
 
 _BROWSER_FORMATS: Final = frozenset({"jpeg", "png", "webp", "gif", "avif", "bmp"})
 _SCRIPTS: Final = (
-    *("report.js", "report_compare.js", "report_score.js", "report_picture.js"),
+    *("page.js", "stage.js"),
+    *("report.js", "report_score.js", "report_picture.js"),
     *("report_card.js", "report_list.js"),
 )
 
@@ -71,41 +68,16 @@ def render_report(
         batch.add(manifest)
     entries = batch.entries()
     totals = {**batch.totals(summary), "title": title, "wall_s": wall_s}
-    script = "\n".join(_asset(name) for name in _SCRIPTS)
-    style = _asset("report.css")
-    # Written in one pass over the template, so that no value is ever taken for a placeholder.
-    values = {
-        "title": html.escape(title),
-        "policy": html.escape(_policy(script, style)),
-        "style": style,
-        "script": script,
-        "totals": _inert(json.dumps(totals)),
-        "rows": _inert("\n".join(entry.row for entry in entries)),
-        "cards": _inert("\n".join(entry.card or "" for entry in entries)),
-        "saliency": _inert("\n".join(entry.saliency or "" for entry in entries)),
-        "pictures": _inert("\n".join(entry.pictures or "" for entry in entries)),
-    }
-    page = re.sub(r"\{\{(\w+)\}\}", lambda match: values[match[1]], _asset("report.html"))
-    return page.encode("utf-8", "backslashreplace")
-
-
-def _inert(text: str) -> str:
-    """JSON that cannot end the script element it lies in."""
-    return text.replace("<", "\\u003c")
-
-
-def _policy(script: str, style: str) -> str:
-    """A content security policy under which only our own code runs and only pictures load."""
-    return (
-        f"default-src 'none'; img-src 'self' file: data:; "
-        f"script-src '{_digest(script)}'; style-src '{_digest(style)}'"
+    return render_page(
+        "report.html",
+        title=title,
+        styles=("report.css",),
+        scripts=_SCRIPTS,
+        data={
+            "totals": json.dumps(totals),
+            "rows": "\n".join(entry.row for entry in entries),
+            "cards": "\n".join(entry.card or "" for entry in entries),
+            "saliency": "\n".join(entry.saliency or "" for entry in entries),
+            "pictures": "\n".join(entry.pictures or "" for entry in entries),
+        },
     )
-
-
-def _digest(text: str) -> str:
-    digest = hashlib.sha256(text.encode()).digest()
-    return "sha256-" + base64.b64encode(digest).decode()
-
-
-def _asset(name: str) -> str:
-    return resources.files("pixfleet.workers").joinpath(name).read_text("utf-8")

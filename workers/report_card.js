@@ -104,6 +104,7 @@ function planPanel(card) {
       ["Attempts", card.attempts > 1 ? count(card.attempts) : null], ["Worker", card.worker || null]]));
 }
 
+const MOVED = "The variant's file is not where the report expects it; keep report.html in the output folder.";
 const DIVIDE = "drag or ← → to divide, click to flip";
 
 function comparison(card) {
@@ -115,12 +116,22 @@ function comparison(card) {
     aside.hidden = false;
     aside.textContent = `${why} The left side is the variant with the highest score instead: ${standIn.name} ${formatName(standIn.format)}, ${scoreText(standIn)}.`;
   };
-  const left = card.link
-    ? { url: card.link, label: `Source ${formatName(card.format)} · ${bytes(card.bytes)}`, alt: `Source ${card.source}`,
-      fallback: { url: standIn.url, label: standInLabel }, onFallback: () => told("The source was not found from here.") }
-    : { url: standIn.url, label: standInLabel, alt: `Variant ${standInLabel}`, standIn: true };
-  const compared = compareStage({ ...card, width: card.width || best.width, height: card.height || best.height }, left);
-  if (!card.link) told(`A browser cannot show the source (${formatName(card.format)}, ${card.source.split(":", 1)[0] === "s3" ? "in a bucket" : "on disk"}).`);
+  const colour = card.features && card.features.colors && card.features.colors[0];
+  const compared = compareStage({
+    width: card.width || best.width, height: card.height || best.height, ground: colour && colour.hex,
+  });
+  const substitute = { url: standIn.url, name: "variant", label: standInLabel, alt: `Variant ${standInLabel}`, trouble: MOVED };
+  if (card.link) {
+    const label = `Source ${formatName(card.format)} · ${bytes(card.bytes)}`;
+    compared.left.show({
+      url: card.link, name: "source", label, alt: `Source ${card.source}`,
+      // The page may have moved away from its sources: the best variant is still beside it.
+      missing: () => { compared.left.show(substitute); told("The source was not found from here."); },
+    });
+  } else {
+    compared.left.show(substitute);
+    told(`A browser cannot show the source (${formatName(card.format)}, ${card.source.split(":", 1)[0] === "s3" ? "in a bucket" : "on disk"}).`);
+  }
 
   const crop = el("p", { class: "note", hidden: true });
   const chips = card.variants.map((variant) => el("button", {
@@ -132,10 +143,17 @@ function comparison(card) {
     const drift = Math.abs((variant.width / variant.height) / ((card.width || best.width) / (card.height || best.height)) - 1);
     crop.hidden = drift < 0.02;
     crop.textContent = `${variant.name} has another shape than the source (${count(variant.width)} × ${count(variant.height)} px), so the two sides do not line up.`;
-    compared.show(variant);
+    compared.right.show({
+      url: variant.url, name: "variant",
+      label: `${variant.name} ${formatName(variant.format)} · ${bytes(variant.bytes)}`,
+      alt: `${variant.name}, ${formatName(variant.format)}, ${bytes(variant.bytes)}`,
+      trouble: variant.format === "jxl" ? "This browser does not show JPEG XL; the file itself is fine to open elsewhere." : MOVED,
+    });
   }
   const seen = card.features || {};
-  const faces = seen.faces && seen.faces.length ? facesOverlay(seen) : null;
+  const faces = seen.faces && seen.faces.length ? facesOverlay(seen.faces.map((face) => ({
+    x: face.x / seen.width, y: face.y / seen.height, width: face.width / seen.width, height: face.height / seen.height, score: face.score,
+  }))) : null;
   const layer = (label, nodes) => el("button", {
     type: "button", class: "toggle", "aria-pressed": "false",
     onclick: (event) => {
@@ -152,7 +170,8 @@ function comparison(card) {
     onclick: () => {
       const on = zoom.getAttribute("aria-pressed") !== "true";
       zoom.setAttribute("aria-pressed", String(on));
-      const factor = compared.setZoom(on);
+      const factor = on ? Math.max(2, compared.actualZoom()) : 1;
+      compared.setZoom(factor);
       zoom.textContent = on ? `Zoom ${fixed(factor, 1)} ×` : "Zoom";
       help.textContent = on ? "drag or ↑ ↓, shift ← → to pan; knob or ← → to divide" : DIVIDE;
     },
@@ -164,7 +183,7 @@ function comparison(card) {
     el("div", { class: "mat" }, compared.stage),
     el("div", { class: "tools" },
       faces ? layer(`Faces (${count(faces.length)})`, () => faces) : null,
-      card.saliency ? layer("Saliency", () => [heat || (heat = saliencyOverlay(card.saliency))]) : null,
+      card.saliency ? layer("Saliency", () => [heat || (heat = greyOverlay(card.saliency, HEAT))]) : null,
       zoom, help),
     el("div", { class: "chips", role: "group", "aria-label": "Variant on the right side" }, chips), aside, crop);
 }

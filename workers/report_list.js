@@ -131,7 +131,7 @@ function controls() {
 
 function start() {
   masthead();
-  failures();
+  showFailures(totals.failures);
   document.getElementById("images").append(
     el("div", { class: "bar-top" }, el("h2", { id: "images-title" }, "Images"), tally),
     controls(), pagers[0], results, pagers[1]);

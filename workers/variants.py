@@ -14,10 +14,8 @@ import structlog
 
 from pixfleet.config import contract
 from pixfleet.config.contract import SUFFIXES, ImageJob, Recipe, VariantSpec
-from pixfleet.config.prices import PriceBook, PriceError, load_prices
 from pixfleet.config.results import Failure, Part, VariantResult
 
-from .errors import RecipeError
 from .failures import failure_of
 from .imaging.animation import encode_animation
 from .imaging.color import rgb_of
@@ -39,11 +37,10 @@ from .imaging.metadata import stripped
 from .imaging.requantise import requantiser
 from .memo.memo import Memo, MemoEntry, MemoValue
 from .sight import detector
-from .spend.lifetime import Lifetime
+from .spend.lifetime import Lifetime, price_book
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from decimal import Decimal
 
     from numpy.typing import NDArray
 
@@ -174,7 +171,7 @@ class VariantMaker:
         self._efforts = runtime.efforts
         self._prices, self._cpu_second_usd = runtime.prices, meter.cpu_second_usd
         if recipe.price_book:
-            self._prices, self._cpu_second_usd = _book(recipe.price_book)
+            self._prices, self._cpu_second_usd = price_book(recipe.price_book)
 
     def remembered(self, spec: VariantSpec) -> Part | None:
         """The cut from the memo, written to the output; None: it has to be made."""
@@ -350,15 +347,3 @@ def _priced(candidate: dict[str, Any], lifetime: Lifetime) -> dict[str, Any]:
         "effort": effort_label(name, candidate["effort"]),
         "lifetime_usd": cost,
     }
-
-
-def _book(name_or_path: str) -> tuple[PriceBook, Decimal]:
-    """A recipe's own price book, and what its machine's CPU costs: spot where it is offered."""
-    try:
-        book = load_prices(name_or_path)
-        spot = book.instances[book.instance].spot is not None
-        return book, book.vcpu_second_usd(purchase="spot" if spot else "on_demand")
-    except (PriceError, KeyError) as error:
-        raise RecipeError(
-            "price_book", f"price_book = {name_or_path!r}: {error}", "Mend the recipe's price_book."
-        ) from None

@@ -10,10 +10,14 @@ from PIL import features
 from pixfleet.workers.errors import EncodeError
 
 from . import avif, heic, jpeg, png, webp
+from .codec import load
 from .efforts import efforts_of
 from .jxl import JpegXl, JpegXlImagePlugin
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from .codec import Codec
 
 FORMATS: Final = ("jpeg", "webp", "avif", "jxl", "heic", "png")
@@ -52,7 +56,7 @@ def lossy_codecs(format_name: str, effort: int, target: float) -> tuple[Codec, .
         return (JpegXl(effort),)
     if format_name == "heic" and heic.can_write_heic():
         return (heic.Heic(),)
-    raise _missing(format_name)
+    raise missing_encoder(format_name)
 
 
 def animated_codec(format_name: str, target: float) -> webp.WebP | avif.Avif:
@@ -65,10 +69,16 @@ def animated_codec(format_name: str, target: float) -> webp.WebP | avif.Avif:
         return webp.WebP()
     if format_name == "avif" and features.check("avif"):
         return avif.avif_codecs(efforts_of(format_name)[0], target)[0]
-    raise _missing(format_name)
+    raise missing_encoder(format_name)
 
 
-def _missing(format_name: str) -> EncodeError:
+def decode_own(format_name: str, data: bytes) -> NDArray[np.uint8]:
+    """A file that was made here, as browsers decode it: (H, W, 3), or (H, W, 4) with alpha."""
+    return jpeg.decode_jpeg(data) if format_name == "jpeg" else load(data)
+
+
+def missing_encoder(format_name: str) -> EncodeError:
+    """``encoder_missing``, for a format that ``codec_versions`` does not have."""
     return EncodeError(
         "encoder_missing",
         f"no encoder for {format_name} is installed",

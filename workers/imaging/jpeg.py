@@ -98,16 +98,7 @@ class PillowJpeg:
 
     def encode(self, pixels: Pixels, quality: float, metadata: Metadata) -> bytes:  # noqa: ARG002 (the markers come with finish)
         """As in ``codec.Codec``."""
-        ImageFile.MAXBLOCK = max(ImageFile.MAXBLOCK, _PILLOW_BLOCK_BYTES)
-        return save(
-            pixels,
-            "JPEG",
-            Metadata(),
-            quality=round(quality),
-            subsampling=self.subsampling,
-            optimize=mozjpeg is None,
-            progressive=mozjpeg is None,
-        )
+        return pillow_jpeg(pixels, round(quality), self.subsampling, optimised=mozjpeg is None)
 
     def decode(self, data: bytes) -> Pixels:
         """As in ``codec.Codec``."""
@@ -122,6 +113,24 @@ def jpeg_codecs() -> tuple[Jpegli | PillowJpeg, ...]:
     """Best first; a later one is for what the earlier cannot reach (4:2:0 caps saturated edges)."""
     first = Jpegli() if _jpegli else PillowJpeg()
     return (first, PillowJpeg(subsampling="4:4:4", scale=JPEG_FULL_CHROMA))
+
+
+def pillow_jpeg(pixels: Pixels, quality: int, subsampling: str, *, optimised: bool) -> bytes:
+    """libjpeg-turbo's file through Pillow, without metadata; ``optimised``: and progressive.
+
+    Raises:
+        EncodeError: ``encoder_failed``.
+    """
+    ImageFile.MAXBLOCK = max(ImageFile.MAXBLOCK, _PILLOW_BLOCK_BYTES)
+    return save(
+        pixels,
+        "JPEG",
+        Metadata(),
+        quality=quality,
+        subsampling=subsampling,
+        optimize=optimised,
+        progressive=optimised,
+    )
 
 
 def decode_jpeg(data: bytes) -> Pixels:

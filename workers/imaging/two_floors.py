@@ -10,10 +10,8 @@ import numpy as np
 
 from .bands import LARGE_PX
 from .candidate import Candidate, attempt
-from .codec import load
-from .codecs import ALPHA_FORMATS, lossy_codecs
+from .codecs import ALPHA_FORMATS, decode_own, lossy_codecs
 from .floors import FloorsOutcome
-from .jpeg import decode_jpeg
 from .search import BELOW
 from .treatment import treatment_of
 
@@ -77,10 +75,10 @@ def attempt_floors(
             if tried is not None and len(tried.data) < len(uniform.data):
                 best = replace(best, data=tried.data, quality=tried.quality)
                 used, strength = treatment.name, tried.strength
-    scores = reference.scorer.score(_decoded(best), tiles=True)
+    scores = reference.scorer.score(decode_own(best.format, best.data), tiles=True)
     if used != "uniform" and not original.floors.kept(scores):
         best, used, strength = uniform, "uniform", 0.0
-        scores = reference.scorer.score(_decoded(best), tiles=True)
+        scores = reference.scorer.score(decode_own(best.format, best.data), tiles=True)
     outcome = _outcome(original, scores, len(uniform.data), used, strength)
     if best.metric == "lossless":
         return best, outcome
@@ -130,7 +128,7 @@ def _strongest(
     quality = uniform.quality
     assert quality is not None  # noqa: S101 (a lossy codec has a quality)
     allowed = floors.background - BELOW
-    start = scorer.score(_decoded(uniform)).background
+    start = scorer.score(decode_own(uniform.format, uniform.data)).background
     if start is None or start < allowed + 2 * _ENOUGH:
         return None, 0
     curve = _Curve(start)
@@ -226,7 +224,3 @@ def _codec_of(candidate: Candidate, trial: Trial) -> Codec | None:
 
 def _reference(original: FloorOriginal, name: str) -> FloorReference:
     return original.reference if name in ALPHA_FORMATS else original.flat_reference
-
-
-def _decoded(candidate: Candidate) -> NDArray[np.uint8]:
-    return decode_jpeg(candidate.data) if candidate.format == "jpeg" else load(candidate.data)

@@ -7,8 +7,9 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Final
 
 from pixfleet.config.audience import serving_shares
-from pixfleet.config.prices import NANO
+from pixfleet.config.prices import NANO, PriceError, load_prices
 from pixfleet.config.results import LifetimeCost
+from pixfleet.workers.errors import RecipeError
 from pixfleet.workers.imaging.goal import Goal
 
 if TYPE_CHECKING:
@@ -96,3 +97,19 @@ class Lifetime:
                     for name, share in self.shares.items()
                 }
                 return Goal(float(self.cpu_second_usd), max(byte_usd.values()), byte_usd, limit)
+
+
+def price_book(name_or_path: str) -> tuple[PriceBook, Decimal]:
+    """A recipe's own price book, and what its machine's CPU costs: spot where it is offered.
+
+    Raises:
+        RecipeError: ``price_book``: there is no such book, or it is faulty.
+    """
+    try:
+        book = load_prices(name_or_path)
+        spot = book.instances[book.instance].spot is not None
+        return book, book.vcpu_second_usd(purchase="spot" if spot else "on_demand")
+    except (PriceError, KeyError) as error:
+        raise RecipeError(
+            "price_book", f"price_book = {name_or_path!r}: {error}", "Mend the recipe's price_book."
+        ) from None

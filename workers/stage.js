@@ -1,32 +1,51 @@
 // Two pictures at the same display size: drag or arrow keys move the divide, a click flips sides.
 
-function compareStage(card, left) {
-  const width = card.width || left.width || 3;
-  const height = card.height || left.height || 2;
-  const before = el("img", { alt: left.alt, loading: "lazy", decoding: "async", draggable: "false" });
-  const after = el("img", { alt: "", loading: "lazy", decoding: "async", draggable: "false" });
+function compareStage({ width, height, ground }) {
+  const picture = () => el("img", { alt: "", loading: "lazy", decoding: "async", draggable: "false" });
+  const left = { image: picture(), tag: el("span", { class: "side left" }) };
+  const right = { image: picture(), tag: el("span", { class: "side right" }) };
+  left.layer = el("div", { class: "layer before" }, left.image);
+  right.layer = el("div", { class: "layer" }, right.image);
   const overlay = el("div", { class: "overlay", "aria-hidden": "true" });
-  const tagLeft = el("span", { class: "side left" }, left.label);
-  const tagRight = el("span", { class: "side right" });
   const trouble = el("p", { class: "trouble", role: "status", hidden: true });
   const handle = el("div", {
-    class: "handle", role: "slider", tabindex: "0", "aria-label": `Divide between ${left.label} and the variant`,
+    class: "handle", role: "slider", tabindex: "0",
     "aria-valuemin": "0", "aria-valuemax": "100", "aria-orientation": "horizontal",
   }, el("span", { class: "knob", "aria-hidden": "true" }));
   const stage = el("div", { class: "stage", style: { "--w": String(width), "--h": String(height) } },
-    el("div", { class: "layer" }, after), el("div", { class: "layer before" }, before),
-    el("div", { class: "layer marks" }, overlay), tagLeft, tagRight, handle, trouble);
-  const color = card.features && card.features.colors && card.features.colors[0];
-  if (color) stage.style.setProperty("--ground", color.hex);
+    right.layer, left.layer, el("div", { class: "layer marks" }, overlay), left.tag, right.tag, handle, trouble);
+  if (ground) stage.style.setProperty("--ground", ground);
+
+  // What a side shows: url, name (a word for the divide), label, alt, trouble (said when it does not
+  // load) or missing (called then).
+  for (const side of [left, right]) {
+    side.image.addEventListener("load", () => { trouble.hidden = true; });
+    side.image.addEventListener("error", () => {
+      if (side.shown.missing) { side.shown.missing(); return; }
+      trouble.textContent = side.shown.trouble;
+      trouble.hidden = false;
+    });
+    side.show = (shown) => {
+      side.shown = shown;
+      trouble.hidden = true;
+      side.tag.textContent = shown.label;
+      side.image.alt = shown.alt;
+      side.image.src = shown.url;
+      move(at);
+    };
+  }
 
   let at = 50;
   function move(to) {
     at = Math.min(100, Math.max(0, to));
     stage.style.setProperty("--at", `${at}%`);
     handle.setAttribute("aria-valuenow", String(Math.round(at)));
-    handle.setAttribute("aria-valuetext", `${Math.round(at)} % source, ${Math.round(100 - at)} % variant`);
-    tagLeft.classList.toggle("gone", at < 12);
-    tagRight.classList.toggle("gone", at > 88);
+    if (left.shown && right.shown) {
+      handle.setAttribute("aria-label", `Divide between ${left.shown.label} and ${right.shown.label}`);
+      handle.setAttribute("aria-valuetext", `${Math.round(at)} % ${left.shown.name}, ${Math.round(100 - at)} % ${right.shown.name}`);
+    }
+    left.tag.classList.toggle("gone", at < 12);
+    right.tag.classList.toggle("gone", at > 88);
   }
   const flip = () => move(at < 50 ? 100 : 0);
 
@@ -38,15 +57,17 @@ function compareStage(card, left) {
     stage.style.setProperty("--x", `${panX}px`);
     stage.style.setProperty("--y", `${panY}px`);
   }
-  function setZoom(on) {
+  function setZoom(factor) {
     const box = stage.getBoundingClientRect();
-    const actual = width / (box.width * (window.devicePixelRatio || 1));
-    zoom = on ? Math.max(2, actual) : 1;
+    // What is in the middle stays there.
+    const x = (box.width / 2 - panX) / zoom, y = (box.height / 2 - panY) / zoom;
+    zoom = factor;
     stage.style.setProperty("--z", String(zoom));
-    stage.classList.toggle("zoomed", on);
-    pan((box.width * (1 - zoom)) / 2, (box.height * (1 - zoom)) / 2);
-    return zoom;
+    stage.classList.toggle("zoomed", zoom > 1);
+    pan(box.width / 2 - x * zoom, box.height / 2 - y * zoom);
   }
+  // The zoom at which a pixel of the picture is one of the screen.
+  const actualZoom = () => width / (stage.getBoundingClientRect().width * (window.devicePixelRatio || 1));
 
   let grip = null;
   stage.addEventListener("pointerdown", (event) => {
@@ -87,51 +108,35 @@ function compareStage(card, left) {
     event.preventDefault();
   });
 
-  let standsIn = left.standIn;
-  before.addEventListener("error", () => {
-    // The page may have moved away from its sources: the best variant is still beside it.
-    if (standsIn || !left.fallback) return;
-    standsIn = true;
-    before.src = left.fallback.url;
-    tagLeft.textContent = left.fallback.label;
-    left.onFallback();
-  });
-  before.src = left.url;
-
-  let shown = null;
-  after.addEventListener("load", () => { trouble.hidden = true; });
-  after.addEventListener("error", () => {
-    trouble.textContent = shown.format === "jxl"
-      ? "This browser does not show JPEG XL; the file itself is fine to open elsewhere."
-      : "The variant's file is not where the report expects it; keep report.html in the output folder.";
-    trouble.hidden = false;
-  });
-  function show(variant) {
-    shown = variant;
-    trouble.hidden = true;
-    after.alt = `${variant.name}, ${formatName(variant.format)}, ${bytes(variant.bytes)}`;
-    tagRight.textContent = `${variant.name} ${formatName(variant.format)} · ${bytes(variant.bytes)}`;
-    after.src = variant.url;
-  }
   move(50);
-  return { stage, overlay, show, setZoom };
+  return { stage, overlay, left, right, setZoom, actualZoom };
 }
 
 // ---- overlays
 
-function facesOverlay(features) {
-  return (features.faces || []).map((face) => el("span", {
+// Boxes of faces, in fractions of the picture's sides.
+function facesOverlay(faces) {
+  return faces.map((face) => el("span", {
     class: "face",
     style: {
-      left: `${(face.x / features.width) * 100}%`, top: `${(face.y / features.height) * 100}%`,
-      width: `${(face.width / features.width) * 100}%`, height: `${(face.height / features.height) * 100}%`,
+      left: `${face.x * 100}%`, top: `${face.y * 100}%`, width: `${face.width * 100}%`, height: `${face.height * 100}%`,
     },
   }, el("b", {}, fixed(face.score, 2))));
 }
 
 const HEAT = [[38, 24, 92, 0], [92, 32, 142, 0.45], [196, 52, 112, 0.6], [248, 132, 58, 0.72], [255, 224, 110, 0.85]];
 
-function saliencyOverlay(base64) {
+// 256 colours along a ramp of [red, green, blue, opacity], as bytes.
+function colours(ramp) {
+  return Array.from({ length: 256 }, (_, step) => {
+    const along = (step / 255) * (ramp.length - 1);
+    const from = ramp[Math.floor(along)], to = ramp[Math.ceil(along)];
+    return from.map((value, channel) => (value + (to[channel] - value) * (along % 1)) * (channel === 3 ? 255 : 1));
+  });
+}
+
+// A grey PNG laid over the picture in the colours of a ramp.
+function greyOverlay(base64, ramp) {
   const canvas = el("canvas", { class: "heat" });
   const grey = new Image();
   grey.addEventListener("load", () => {
@@ -140,15 +145,8 @@ function saliencyOverlay(base64) {
     const context = canvas.getContext("2d");
     context.drawImage(grey, 0, 0);
     const picture = context.getImageData(0, 0, canvas.width, canvas.height);
-    const data = picture.data;
-    for (let place = 0; place < data.length; place += 4) {
-      const along = (data[place] / 255) * (HEAT.length - 1);
-      const from = HEAT[Math.floor(along)], to = HEAT[Math.ceil(along)], share = along % 1;
-      for (let channel = 0; channel < 4; channel += 1) {
-        const value = from[channel] + (to[channel] - from[channel]) * share;
-        data[place + channel] = channel === 3 ? value * 255 : value;
-      }
-    }
+    const table = colours(ramp);
+    for (let place = 0; place < picture.data.length; place += 4) picture.data.set(table[picture.data[place]], place);
     context.putImageData(picture, 0, 0);
   });
   grey.src = `data:image/png;base64,${base64}`;
