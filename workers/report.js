@@ -5,6 +5,7 @@ const rowLines = lines("data-rows");
 const cardLines = text("data-cards").split("\n");
 const saliencyLines = text("data-saliency").split("\n");
 const pictureLines = text("data-pictures").split("\n");
+const lifeLines = text("data-lives").split("\n");
 
 const ROW = ["name", "status", "formats", "score", "bytes", "best", "wall_s", "cpu_s", "cost", "count", "reached"];
 const VARIANT = [
@@ -33,6 +34,7 @@ function cardOf(index) {
     return variant;
   });
   card.saliency = saliencyLines[index] || null;
+  card.lives = JSON.parse(lifeLines[index] || "[]");
   card.pictures = JSON.parse(pictureLines[index] || "[]").map((values) => named(PICTURE, values));
   return card;
 }
@@ -55,7 +57,7 @@ function masthead() {
   if (missing > 0) notes.push(`${plural(missing, "image")} of the batch left no manifest and ${missing === 1 ? "is" : "are"} not shown.`);
   const leftOut = [
     totals.kept_saliency < totals.saliency && `the saliency maps of ${plural(totals.saliency - totals.kept_saliency, "image")}`,
-    totals.kept_pictures < totals.pictures && `the HTML snippets of ${plural(totals.pictures - totals.kept_pictures, "image")}`,
+    totals.kept_pictures < totals.pictures && `the HTML snippets and candidates of ${plural(totals.pictures - totals.kept_pictures, "image")}`,
     totals.kept_cards < totals.kept_rows && `all but the figures of ${plural(totals.kept_rows - totals.kept_cards, "image")}`,
     totals.kept_rows < totals.manifests && `${plural(totals.manifests - totals.kept_rows, "image")} altogether`,
   ].filter(Boolean);

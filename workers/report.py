@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 _BROWSER_FORMATS: Final = frozenset({"jpeg", "png", "webp", "gif", "avif", "bmp"})
 _SCRIPTS: Final = (
     *("page.js", "stage.js"),
-    *("report.js", "report_score.js", "report_picture.js"),
+    *("report.js", "report_score.js", "report_picture.js", "report_life.js"),
     *("report_card.js", "report_list.js"),
 )
 
@@ -60,8 +60,8 @@ def render_report(
     variant stands in and the page says so.
 
     Above 10,000 images the page holds a bare row for some of them, above 2,000 it leaves out some
-    saliency maps and snippets, above 100,000 some images altogether; never those at the ends of a
-    sort order.
+    saliency maps, snippets and candidates, above 100,000 some images altogether; never those at the
+    ends of a sort order.
     """
     batch = Batch(source_link)
     for manifest in manifests:
@@ -79,5 +79,6 @@ def render_report(
             "cards": "\n".join(entry.card or "" for entry in entries),
             "saliency": "\n".join(entry.saliency or "" for entry in entries),
             "pictures": "\n".join(entry.pictures or "" for entry in entries),
+            "lives": "\n".join(entry.lives or "" for entry in entries),
         },
     )

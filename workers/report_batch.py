@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pixfleet.config.results import BatchSummary, Failure, Manifest, VariantResult
 
 _EXTRAS_MOST: Final = 2_000
-"""Images whose saliency map and snippets the page holds."""
+"""Images whose saliency map, snippets and candidates the page holds."""
 _CARDS_MOST: Final = 10_000
 _ROWS_MOST: Final = 100_000
 _ENDS: Final = 100
@@ -39,6 +39,7 @@ class Entry:
     card: str | None
     saliency: str | None
     pictures: str | None
+    lives: str | None
 
 
 class Batch:
@@ -70,6 +71,7 @@ class Batch:
             card=self._card(manifest),
             saliency=saliency,
             pictures=_pictures(manifest),
+            lives=_lives(manifest),
         )
         self._seen += 1
         if self._seen % _CARDS_MOST == 0:
@@ -192,7 +194,7 @@ class Batch:
         ends = _ends({number: entry.keys for number, entry in entries.items()})
         inner = [number for number in entries if number not in ends]
         for number in inner[max(0, _EXTRAS_MOST - len(ends)) :]:
-            entries[number].saliency = entries[number].pictures = None
+            entries[number].saliency = entries[number].pictures = entries[number].lives = None
         for number in inner[max(0, _CARDS_MOST - len(ends)) :]:
             entries[number].card = None
         for number in inner[max(0, _ROWS_MOST - len(ends)) :]:
@@ -211,6 +213,21 @@ def _pictures(manifest: Manifest) -> str | None:
                 picture.html,
             ]
             for picture in manifest.pictures
+        ]
+    )
+
+
+def _lives(manifest: Manifest) -> str | None:
+    if not manifest.variants:
+        return None
+    return _json(
+        [
+            variant.lifetime
+            and [
+                *variant.lifetime.model_dump(mode="json").values(),
+                [list(one.model_dump(mode="json").values()) for one in variant.candidates],
+            ]
+            for variant in manifest.variants
         ]
     )
 

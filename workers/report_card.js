@@ -210,5 +210,5 @@ function imageCard(row) {
   return el("article", { class: `card ${row.status}` }, head(bestOf(card.variants), dims + card.source), broken,
     el("div", { class: "body" }, comparison(card),
       el("div", { class: "panels" }, featurePanel(card), timePanel(card), moneyPanel(card), planPanel(card))),
-    variantTable(card), card.notes.map((note) => el("p", { class: "note" }, note)), pictureSnippets(card));
+    variantTable(card), card.notes.map((note) => el("p", { class: "note" }, note)), lifetimes(card), pictureSnippets(card));
 }

@@ -208,12 +208,12 @@ class Choice:
                 share = self._curves[name, effort].bytes_share / self._curves[name, at].bytes_share
                 cpu_s = self._cpu_s(name, effort, _KNOWING_PROBES)
                 weight = self._goal.weight(name, size * share, cpu_s)
-                if not self._affordable(cpu_s):
-                    why = "beyond max_cpu_s_per_mp"
-                elif self._goal.weight(name, size * share, 0.0) >= self._to_beat(best):
+                if self._goal.weight(name, size * share, 0.0) >= self._to_beat(best):
                     why = "should not come below the best"
                 elif weight > (1 - _LEAST_GAIN) * self._to_beat(best):
                     why = "its CPU outweighs the bytes it should save"
+                elif not self._affordable(cpu_s):
+                    why = "beyond max_cpu_s_per_mp"
                 else:
                     promising.append((weight, name, effort))
                     continue
