@@ -25,7 +25,10 @@ _GRAPHICS_SMALLEST_FIRST: Final = ("webp", "png", "avif", "jxl", "jpeg", "heic")
 
 # A first search tells what bytes there are to be saved; efforts much dearer than the least wait.
 _OPENING_CPU: Final = 2.0
+# An encoder's CPU grows with what there is to code: at typical bytes it is 1.
 _TYPICAL_BYTES_PER_PX: Final = 0.12
+_CPU_OF_NOTHING: Final = 0.4
+_MOST_TYPICAL: Final = 3.0
 # The share of the best one's bytes that a format not yet tried may take, at best.
 _HOPED_SHARE: Final = 0.6
 # Encodings that a search takes, and one that knows what another effort of its format found.
@@ -101,6 +104,11 @@ class Choice:
 
     def _cpu_s(self, name: str, effort: int, probes: float = _PROBES) -> float:
         return probes * self._curves[name, effort].cpu_s_per_mp * self._px / 1e6
+
+    def _busy(self, size: int) -> float:
+        """How much CPU a picture takes that codes to so many bytes, over a typical one."""
+        typical = min(_MOST_TYPICAL, size / (_TYPICAL_BYTES_PER_PX * self._px))
+        return _CPU_OF_NOTHING + (1 - _CPU_OF_NOTHING) * typical
 
     def _opening(self, name: str) -> int:
         """The effort for typical bytes, among those not much dearer than the least."""
@@ -206,7 +214,7 @@ class Choice:
                 if (name, effort) in self._made or (name, effort) in self._others:
                     continue
                 share = self._curves[name, effort].bytes_share / self._curves[name, at].bytes_share
-                cpu_s = self._cpu_s(name, effort, _KNOWING_PROBES)
+                cpu_s = self._cpu_s(name, effort, _KNOWING_PROBES) * self._busy(size)
                 weight = self._goal.weight(name, size * share, cpu_s)
                 if self._goal.weight(name, size * share, 0.0) >= self._to_beat(best):
                     why = "should not come below the best"
@@ -288,6 +296,7 @@ class Choice:
                 higher = (made.score or 0.0) - (least.score or 0.0)
                 same_score = math.exp(-BYTES_PER_POINT * higher)
                 share = len(made.data) / len(least.data) * same_score
-            cpu_s_per_mp = made.cpu_s / made.probes / (self._px / 1e6)
+            cpu_s = made.cpu_s / made.probes / self._busy(len(made.data))
+            cpu_s_per_mp = cpu_s / (self._px / 1e6)
             seen.append(Seen(name, effort, cpu_s_per_mp, share))
         return seen
