@@ -93,8 +93,11 @@ class FaintWaves:
         back = np.linalg.inv(np.array(_LUMA)).astype(np.float32)
         height, width = self._pixels.shape[:2]
         change: Any = cv2.transform(cv2.merge([luma, *wide]), back)[:height, :width]
+        np.subtract(self._pixels[..., :3], change, out=change)
+        np.rint(change, out=change)
+        np.clip(change, 0, 255, out=change)
         mixed = self._pixels.copy()
-        mixed[..., :3] = np.clip(np.rint(self._pixels[..., :3] - change), 0, 255)
+        mixed[..., :3] = change
         return mixed
 
 
