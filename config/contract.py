@@ -148,7 +148,14 @@ class Recipe(Frozen):
             "one floor for what catches the eye and a lower one for the rest"
         ),
     )
-    max_probes: int = Field(default=5, ge=2, le=12, description="encodes tried per variant")
+    max_probes: int = Field(
+        default=5,
+        ge=2,
+        le=12,
+        description=(
+            "encodes tried per format and effort; with two floors as many again for the background"
+        ),
+    )
     objective: Objective = Field(
         default="cheapest",
         description=(

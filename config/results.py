@@ -56,8 +56,8 @@ class FloorsResult(Frozen):
     )
     strength: float = Field(
         description=(
-            "requantised: excess spacing in quantiser steps; softened: encoder qualities below "
-            "the variant's; uniform: 0"
+            "requantised: what a bit is worth, in squares of quantiser steps; softened: level "
+            "below which waves are faint, in 8-bit steps; uniform: 0"
         )
     )
     uniform_bytes: int = Field(description="what uniform coding took for the same floors")

@@ -138,6 +138,14 @@ def test_without_jpeglib_a_jpeg_is_coded_uniformly_and_says_so(astronaut, monkey
     assert any("jpeglib is not installed" in note for note in result.notes)
 
 
+@pytest.mark.parametrize("max_probes", [1, 2, 5])
+def test_a_format_is_encoded_at_most_twice_max_probes(astronaut, max_probes):
+    request = EncodeRequest(("jpeg", "webp", "avif"), "each", max_probes=max_probes, **floors())
+    for result in encode_variant(astronaut, request):
+        exact = result.metric == "lossless"
+        assert result.probes <= 2 * max_probes + exact, result.format
+
+
 def test_equal_floors_are_kept_too(astronaut):
     (result,) = encode_variant(astronaut, EncodeRequest(("jpeg",), "each", **floors(75, 75)))
     assert min(result.floors.salient_score, result.floors.background_score) >= 74.5

@@ -77,7 +77,8 @@ class EncodeRequest:
         formats: of "jpeg", "webp", "avif", "jxl", "heic", "png".
         pick: "each" makes every format, "best" the one that serves the goal within the promise.
         target: SSIMULACRA2 that every variant reaches, less at most 0.5.
-        max_probes: encodings a search may try, for each format.
+        max_probes: encodings a search may try, for each format; under two floors that of a
+            treated background may try as many again.
         goal: what is to be least, in choosing formats and the efforts of their encoders.
         curves: what to expect of those efforts.
         background: sRGB under alpha where the format has none.

@@ -65,8 +65,8 @@ class FloorsOutcome:
         salient_share: share of the pixels that count as salient.
         worst_tile_score: the lowest of all tiles of 128 px; None for an image smaller than one.
         treatment: "uniform", "requantised" (JPEG coefficients) or "softened" (background pixels).
-        strength: of the treatment: the widest spacing in quantiser steps, or the encoder's
-            qualities by which the background was softened; 0 for uniform coding.
+        strength: of the treatment: what a bit is worth in squares of quantiser steps, or the level
+            below which waves were faint in 8-bit steps; 0 for uniform coding.
         uniform_bytes: what uniform coding took for the same two floors.
     """
 

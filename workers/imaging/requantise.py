@@ -24,20 +24,18 @@ jpeglib: Any = None
 with suppress(ImportError):  # no wheel for this platform
     import jpeglib
 
-_DIAGONAL: Final = np.add.outer(np.arange(8), np.arange(8))
-_BEYOND: Final = np.maximum(0, _DIAGONAL - 2) / 12
-# Of the excess over 1 of a block's factor: none for DC, a little for the slowest waves, all for the
-# next, rising to twice that for the finest. The slowest waves are what a smooth sky is made of:
-# coarser, they turn it into tiles, which an eye sees before the score does.
-_FINER: Final = 1.0 + _BEYOND
-_LUMA_SHARE: Final = np.select([_DIAGONAL == 0, _DIAGONAL == 1], [0.0, 0.35], _FINER)
-_CHROMA_SHARE: Final = np.where(_DIAGONAL <= 1, 0.0, _FINER)
-_SMOOTH: Final = 0.7
-"""Of the excess, in a block without any wave beyond the second diagonal, for the same reason."""
-# Added before rounding down: below one half, so that the least levels fall to zero, the finest
-# waves' sooner. Measured: .42 to .45 and less for fine waves took the fewest bytes at equal scores.
-_ROUNDING: Final = (0.42 - 0.15 * _BEYOND).astype(np.float32)
-_LEAST_EXCESS: Final = 0.05
+# What the distortion of slow waves counts more, by diagonal: without them blocks turn into tiles,
+# which an eye sees before the score does.
+_SLOW: Final = np.array([1.0, 8.0, 5.0, 3.0, 1.5, *[1.0] * 10])
+# A block that holds more hides more: a wave's distortion counts by this power of its energy, in
+# squares of quantiser steps.
+_HIDING: Final = 0.2
+_HIDDEN_FROM: Final = 30.0
+_SIZES: Final = 12
+_FEWEST: Final = 0.3
+_ROUNDS: Final = 2
+_DIAGONAL: Final = np.add.outer(np.arange(8), np.arange(8)).reshape(-1)
+_SIZE: Final = np.array([level.bit_length() for level in range(1 << (_SIZES - 1))], np.intp)
 
 
 def requantiser() -> str:
@@ -97,40 +95,101 @@ class Coefficients:
             raise refused("jpeglib", error) from error
 
 
-def requantised(coded: Coefficients, finest: Coefficients, depth: Plane, factor: float) -> bytes:
-    """``coded`` with the AC coefficients of its background in coarser steps.
+class Thinned:
+    """The coefficients of one JPEG with fewer bits for its background, as few as asked for.
 
-    Each becomes a multiple of its quantiser step, about ``factor`` steps apart where ``depth`` is
-    1, less for slow waves and where depth is less. A block's depth is that of its least deep pixel,
-    so that no block that touches the region (depth 0) changes and the strength grows block by
-    block. What is rounded is ``finest``'s coefficient, not ``coded``'s, which was rounded once
-    already; what ``coded`` has at zero stays there.
+    A coefficient of the background takes the level that is best by rate and distortion: its own,
+    the highest of a smaller Huffman category (a level costs the bits of its category, whichever of
+    its levels it is), or zero. A category's rate is what it would cost at this place in the block,
+    from how often the background holds it; distortion is measured from ``finest``'s coefficient,
+    not from ``coded``'s, which was rounded once already. The price of a bit grows with a block's
+    depth, which is that of its least deep pixel: no block that touches the region changes. What
+    ``coded`` has at zero stays there, and so does every DC.
 
     Args:
         coded: at the quality that the region needs.
         finest: the same pixels at the encoder's highest quality.
         depth: (H, W) of 0 to 1, as ``regions.depth`` gives it.
-        factor: at least 1.
-
-    Raises:
-        EncodeError: ``encoder_failed``.
     """
-    planes: dict[str, Levels] = {}
-    luma = coded.planes["Y"].shape
-    for name, plane in coded.planes.items():
-        excess = (factor - 1.0) * _by_block(depth, plane.shape, luma)
-        at = excess > _LEAST_EXCESS
-        own = plane[at]
-        share = _LUMA_SHARE if name == "Y" else _CHROMA_SHARE
-        textured = ((own != 0) & (_DIAGONAL > 2)).any(axis=(1, 2))
-        strength = excess[at] * np.where(textured, 1.0, _SMOOTH)
-        exact = finest.planes[name][at] * (finest.steps[name] / coded.steps[name])
-        spacing = 1.0 + strength[:, None, None] * share
-        levels = np.rint(np.floor(np.abs(exact) / spacing + _ROUNDING) * spacing)
-        coarse = np.where(own == 0, 0.0, np.copysign(levels, exact))
-        planes[name] = plane.copy()
-        planes[name][at] = np.where(share > 0, coarse, own).astype(np.int16)
-    return coded.written(planes)
+
+    def __init__(self, coded: Coefficients, finest: Coefficients, depth: Plane) -> None:
+        self._coded = coded
+        luma = coded.planes["Y"].shape
+        self._planes = {
+            name: _Waves(
+                plane.reshape(-1, 64),
+                finest.planes[name].reshape(-1, 64),
+                (finest.steps[name] / coded.steps[name]).reshape(-1),
+                _by_block(depth, plane.shape, luma).reshape(-1),
+            )
+            for name, plane in coded.planes.items()
+        }
+
+    def written(self, price: float) -> bytes:
+        """The JPEG at ``price``: squares of a quantiser step that a bit is worth; 0 is its own.
+
+        Raises:
+            EncodeError: ``encoder_failed``.
+        """
+        planes: dict[str, Levels] = {}
+        for name, waves in self._planes.items():
+            plane = self._coded.planes[name]
+            thin = plane.reshape(-1, 64).copy()
+            thin.reshape(-1)[waves.at] = np.copysign(waves.levels(price), waves.signed)
+            planes[name] = thin.reshape(plane.shape)
+        return self._coded.written(planes)
+
+
+class _Waves:
+    """The AC levels other than zero of one plane's background."""
+
+    def __init__(self, own: Any, exact: Any, ratio: Plane, depth: Plane) -> None:
+        blocks = np.flatnonzero(depth)
+        mine = own[blocks]
+        row, wave = np.nonzero(mine[:, 1:])
+        wave += 1
+        block = blocks[row]
+        self.at = block * 64 + wave
+        self.signed = own[block, wave]
+        self._own = np.abs(self.signed).astype(np.intp)
+        # Where the first rounding went up to 1, the exact value may lie below a half.
+        self._exact = np.abs(exact[block, wave] * ratio[wave])
+        self._nearest = np.maximum(1, np.rint(self._exact)).astype(np.intp)
+        energy = np.bincount(row, weights=self._exact**2, minlength=len(blocks))
+        counts = ((energy + _HIDDEN_FROM) / _HIDDEN_FROM) ** -_HIDING
+        weight = counts[row] * _SLOW[_DIAGONAL[wave]]
+        self._price = (depth[block] / weight).astype(np.float32)
+        self._wave = wave
+        self._blocks = len(blocks)
+
+    def levels(self, price: float) -> NDArray[np.int16]:
+        """Of each, without its sign."""
+        if price <= 0:
+            return self._own.astype(np.int16)
+        bit = price * self._price
+        best = self._nearest
+        for _ in range(_ROUNDS):
+            rates = self._rates(best)
+            level = best = self._nearest
+            cost = self._cost(level, bit, rates)
+            while level.any():
+                level = (1 << np.maximum(_SIZE[level] - 1, 0)) - 1
+                lower = self._cost(level, bit, rates)
+                best = np.where(lower < cost, level, best)
+                cost = np.minimum(lower, cost)
+        return best.astype(np.int16)
+
+    def _cost(self, level: Any, bit: Plane, rates: Plane) -> Plane:
+        return (self._exact - level) ** 2 + bit * rates[self._wave * _SIZES + _SIZE[level]]
+
+    def _rates(self, levels: Any) -> Plane:
+        """Bits of each category at each place, (64 * 12) float32."""
+        held = np.bincount(self._wave * _SIZES + _SIZE[levels], minlength=64 * _SIZES)
+        held = held.reshape(64, _SIZES).astype(np.float32)
+        held[:, 0] += self._blocks - held.sum(axis=1)
+        held += _FEWEST
+        bits = np.arange(_SIZES) - np.log2(held / held.sum(axis=1, keepdims=True))
+        return bits.astype(np.float32).reshape(-1)
 
 
 def _by_block(depth: Plane, shape: tuple[int, ...], luma: tuple[int, ...]) -> Plane:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from functools import cached_property, lru_cache
-from typing import TYPE_CHECKING, Any, ClassVar, Final, Protocol
-
-import cv2
-import numpy as np
+from typing import TYPE_CHECKING, ClassVar, Final, Protocol
 
 from . import requantise
 from .codec import Metadata
+from .joint_search import Outlook
+from .waves import STRONGEST, FaintWaves
 
 if TYPE_CHECKING:
+    import numpy as np
     from numpy.typing import NDArray
 
     from .codec import Codec
@@ -19,8 +20,8 @@ if TYPE_CHECKING:
     Pixels = NDArray[np.uint8]
     Plane = NDArray[np.float32]
 
-
-_BLOCK_PX: Final = 16
+_VP8_BLOCK_PX: Final = 4
+_BLOCK_PX: Final = 8
 
 
 class Treatment(Protocol):
@@ -28,10 +29,13 @@ class Treatment(Protocol):
 
     name: ClassVar[str]
     """As in ``floors.FloorsOutcome``."""
-    first: ClassVar[float]
-    """The strength to begin with."""
-    strongest: ClassVar[float]
-    """More is never worth trying."""
+
+    def outlook(self, salient: float, surplus: float) -> Outlook:
+        """What to expect where the salient floor is ``salient``.
+
+        ``surplus`` is by how much the uniformly coded background is over its own floor.
+        """
+        ...
 
     def encode(self, quality: float, strength: float) -> bytes:
         """Bytes as ``Codec.encode`` gives them; strength 0 leaves the background alone."""
@@ -39,17 +43,15 @@ class Treatment(Protocol):
 
 
 class Requantised:
-    """JPEG: AC coefficients of the background in coarser steps."""
+    """JPEG: coefficients of the background in fewer bits."""
 
     name: ClassVar[str] = "requantised"
-    first: ClassVar[float] = 2.0
-    strongest: ClassVar[float] = 12.0
 
     def __init__(self, codec: Codec, pixels: Pixels, depth: Plane) -> None:
         self._codec = codec
         self._pixels = pixels
         self._depth = depth
-        self._coded = lru_cache(maxsize=2)(self._coefficients)
+        self._thinned = lru_cache(maxsize=3)(self._made)
 
     @cached_property
     def _finest(self) -> requantise.Coefficients:
@@ -59,54 +61,40 @@ class Requantised:
         data = self._codec.encode(self._pixels, quality, Metadata())
         return requantise.Coefficients(data)
 
+    def _made(self, quality: float) -> requantise.Thinned:
+        return requantise.Thinned(self._coefficients(quality), self._finest, self._depth)
+
+    def outlook(self, salient: float, surplus: float) -> Outlook:
+        """As in ``Treatment``: the typical error of the strength is a fifth."""
+        finer = math.exp(0.09 * max(0.0, salient - 80.0))
+        strength = 0.00142 * finer * max(1.0, surplus) ** 2.3
+        return Outlook(strength, strongest=6.0, fall=-11.0, felt=0.15)
+
     def encode(self, quality: float, strength: float) -> bytes:
-        """As in ``Treatment``; strength is the excess over one quantiser step."""
-        return requantise.requantised(
-            self._coded(quality), self._finest, self._depth, 1.0 + strength
-        )
+        """As in ``Treatment``; strength is the price of a bit, in squares of quantiser steps."""
+        return self._thinned(quality).written(strength)
 
 
 class Softened:
-    """Any codec: the background replaced by the codec's own decode at a lower quality."""
+    """Any other codec: the background without its faint waves."""
 
     name: ClassVar[str] = "softened"
-    first: ClassVar[float] = 10.0
-    strongest: ClassVar[float] = 60.0
 
     def __init__(self, codec: Codec, pixels: Pixels, depth: Plane, metadata: Metadata) -> None:
         self._codec = codec
-        self._pixels = pixels
         self._metadata = metadata
-        if codec.format == "webp":
-            depth = by_macroblock(depth)
-        self._weight: Any = cv2.merge([depth] * 3)
-        self._poorer = lru_cache(maxsize=4)(self._decoded)
+        vp8 = codec.format == "webp"
+        self._waves = FaintWaves(pixels, depth, _VP8_BLOCK_PX if vp8 else _BLOCK_PX)
+        # libwebp gives smooth segments finer steps, and the salient ones coarser steps for that.
+        self._felt = 1.2 if vp8 else 0.15
 
-    def _decoded(self, quality: float) -> Pixels:
-        return self._codec.decode(self._codec.encode(self._pixels, quality, Metadata()))
+    def outlook(self, salient: float, surplus: float) -> Outlook:  # noqa: ARG002 (hardly tells)
+        """As in ``Treatment``."""
+        return Outlook(20.0, strongest=STRONGEST, fall=-10.0, felt=self._felt)
 
     def encode(self, quality: float, strength: float) -> bytes:
-        """As in ``Treatment``; strength is a difference of qualities."""
-        lower = max(self._codec.scale.qualities[0], quality - strength)
-        nearest = min(self._codec.scale.qualities, key=lambda one: abs(one - lower))
-        poorer = self._poorer(nearest)[..., :3].astype(np.float32)
-        mixed = self._pixels.copy()
-        exact = self._pixels[..., :3].astype(np.float32)
-        mixed[..., :3] = np.rint(exact + (poorer - exact) * self._weight).astype(np.uint8)
-        return self._codec.encode(mixed, quality, self._metadata)
-
-
-def by_macroblock(depth: Plane) -> Plane:
-    """The least depth of each 16 px block in all its pixels.
-
-    VP8 predicts and codes by macroblock: one that is half exact takes as much as a whole one.
-    """
-    height, width = depth.shape
-    rows, columns = -(-height // _BLOCK_PX), -(-width // _BLOCK_PX)
-    bottom, right = rows * _BLOCK_PX - height, columns * _BLOCK_PX - width
-    whole: Any = cv2.copyMakeBorder(depth, 0, bottom, 0, right, cv2.BORDER_REPLICATE)
-    least = whole.reshape(rows, _BLOCK_PX, columns, _BLOCK_PX).min(axis=(1, 3))
-    return least.repeat(_BLOCK_PX, axis=0).repeat(_BLOCK_PX, axis=1)[:height, :width]
+        """As in ``Treatment``; strength is the level below which a wave is faint, of 8 bits."""
+        return self._codec.encode(self._waves.without(strength), quality, self._metadata)
 
 
 def treatment_of(

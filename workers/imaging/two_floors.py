@@ -2,47 +2,32 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
-
-import numpy as np
 
 from .bands import LARGE_PX
 from .candidate import Candidate, attempt
 from .codecs import ALPHA_FORMATS, decode_own, lossy_codecs
 from .floors import FloorsOutcome
+from .joint_search import ENOUGH, JointSearch, Treated
 from .search import BELOW
 from .treatment import treatment_of
 
 if TYPE_CHECKING:
+    import numpy as np
     from numpy.typing import NDArray
 
     from .candidate import Trial
-    from .codec import Codec, Metadata, QualityScale
+    from .codec import Codec
     from .floors import FloorOriginal, FloorReference
     from .region_score import RegionScores
     from .treatment import Treatment
 
-_PROBES: Final = 6
-_ENOUGH: Final = 0.6
-"""A background this little over what its floor allows ends the search."""
-_AIM: Final = 0.25
 _LEAST_SHARE, _MOST_SHARE = 0.01, 0.97
-_MAY_SAVE: Final = 1.3
+_MAY_SAVE: Final = 1.4
 _HOPELESS: Final = 1.1
 _LEAST_SIDE_PX: Final = 64
 _NO_JPEGLIB: Final = "coded uniformly: jpeglib is not installed, so no background is requantised"
-
-
-@dataclass(frozen=True, slots=True)
-class _Tried:
-    """One treated encoding; finished if it keeps the floors."""
-
-    quality: float
-    strength: float
-    data: bytes
-    scores: RegionScores
 
 
 def attempt_floors(
@@ -50,9 +35,10 @@ def attempt_floors(
 ) -> tuple[Candidate, FloorsOutcome]:
     """The smallest bytes of one format that keep both floors.
 
-    Uniform coding is searched first. Where it keeps the floors with a background better than it
-    need be, the background is treated at the same quality, stronger until it is just good enough;
-    the result is taken only where it is smaller. ``trial.target`` is the salient floor.
+    Uniform coding is searched first, in at most ``trial.max_probes`` encodings. Where it keeps the
+    floors with a background better than it need be, a treated background is searched for: quality
+    and strength together, in at most ``trial.max_probes`` encodings more. The result is taken only
+    where it is smaller. ``trial.target`` is the salient floor.
 
     Raises:
         EncodeError: as ``candidate.attempt``.
@@ -62,23 +48,22 @@ def attempt_floors(
     to_beat = trial.bytes_to_beat and round(trial.bytes_to_beat * _MAY_SAVE)
     uniform = attempt(original, name, replace(trial, bytes_to_beat=to_beat))
     reference = _reference(original, name)
+    scores = reference.scorer.score(decode_own(uniform.format, uniform.data), tiles=True)
     best, used, strength = uniform, "uniform", 0.0
     codec = _codec_of(uniform, trial)
-    if codec is not None and uniform.reached and _worth_treating(original):
+    if codec is not None and uniform.reached and _worth_treating(original, scores):
         flat = original.flat if reference is not original.reference else original.pixels
         treatment = treatment_of(codec, flat, original.depth, trial.metadata)
         if treatment is None:
             best = replace(uniform, notes=(*uniform.notes, _NO_JPEGLIB))
         else:
-            tried, probes = _strongest(treatment, codec, original, uniform, trial.metadata)
+            tried, probes = _treated(treatment, _Uniform(codec, uniform, scores), original, trial)
             best = replace(uniform, probes=uniform.probes + probes)
             if tried is not None and len(tried.data) < len(uniform.data):
                 best = replace(best, data=tried.data, quality=tried.quality)
                 used, strength = treatment.name, tried.strength
-    scores = reference.scorer.score(decode_own(best.format, best.data), tiles=True)
-    if used != "uniform" and not original.floors.kept(scores):
-        best, used, strength = uniform, "uniform", 0.0
-        scores = reference.scorer.score(decode_own(best.format, best.data), tiles=True)
+                # Of the final bytes, which are what the promise is about.
+                scores = reference.scorer.score(decode_own(best.format, best.data), tiles=True)
     outcome = _outcome(original, scores, len(uniform.data), used, strength)
     if best.metric == "lossless":
         return best, outcome
@@ -115,103 +100,54 @@ def _outcome(
     )
 
 
-def _strongest(
-    treatment: Treatment,
-    codec: Codec,
-    original: FloorOriginal,
-    uniform: Candidate,
-    metadata: Metadata,
-) -> tuple[_Tried | None, int]:
-    """The strongest treatment within both floors, and the encodings that it took to find it."""
+@dataclass(frozen=True, slots=True)
+class _Uniform:
+    """Uniform coding that keeps both floors."""
+
+    codec: Codec
+    candidate: Candidate
+    scores: RegionScores
+
+
+def _treated(
+    treatment: Treatment, uniform: _Uniform, original: FloorOriginal, trial: Trial
+) -> tuple[Treated | None, int]:
+    """The fewest bytes with a treated background within both floors; encodings that it took."""
     floors = original.floors
-    scorer = _reference(original, uniform.format).scorer
-    quality = uniform.quality
+    codec, scores = uniform.codec, uniform.scores
+    scorer = _reference(original, codec.format).scorer
+    quality = uniform.candidate.quality
     assert quality is not None  # noqa: S101 (a lossy codec has a quality)
-    allowed = floors.background - BELOW
-    start = scorer.score(decode_own(uniform.format, uniform.data)).background
-    if start is None or start < allowed + 2 * _ENOUGH:
-        return None, 0
-    curve = _Curve(start)
-    best: _Tried | None = None
-    strength = treatment.first
-    for probe in range(1, _PROBES + 1):
-        data = treatment.encode(quality, strength)
-        scores = scorer.score(codec.decode(data))
-        tried = _Tried(quality, strength, data, scores)
-        background = scores.background or start
-        curve.add(strength, background)
-        if floors.kept(scores):
-            # Finished, since what a JPEG takes before that says little.
-            tried = replace(tried, data=codec.finish(data, metadata))
-            best = min((one for one in (best, tried) if one), key=lambda one: len(one.data))
-            if background <= allowed + _ENOUGH:
-                return best, probe
-        if background >= allowed and not floors.kept(scores):
-            # What the background lost is felt in the region: it needs a little more itself.
-            short = floors.salient - BELOW - (scores.salient or 100.0)
-            higher = _raised(codec.scale, quality, floors.salient, short)
-            if higher is None or (
-                # A JPEG is yet to be finished, and may shrink more than this.
-                codec.format != "jpeg" and len(data) > _HOPELESS * len(uniform.data)
-            ):
-                return best, probe
-            quality, curve = higher, _Curve(start)
-            continue
-        wanted = curve.strength(allowed + _AIM)
-        if wanted is None or (wanted >= treatment.strongest <= strength):
+    assert scores.background is not None  # noqa: S101 (the caller saw to it)
+    outlook = treatment.outlook(floors.salient, scores.background - floors.background)
+    search = JointSearch(codec.scale, floors, quality, scores, outlook)
+    best: Treated | None = None
+    for probe in range(trial.max_probes):
+        aim = search.next(last=probe == trial.max_probes - 1)
+        if aim is None:
             return best, probe
-        strength = min(treatment.strongest, wanted)
-    return best, _PROBES
+        data = treatment.encode(*aim)
+        tried = Treated(*aim, data, scorer.score(codec.decode(data)))
+        search.add(tried)
+        if floors.kept(tried.scores):
+            # Finished, since what a JPEG takes before that says little.
+            tried = replace(tried, data=codec.finish(data, trial.metadata))
+            best = min((one for one in (best, tried) if one), key=lambda one: len(one.data))
+        elif codec.format != "jpeg" and len(data) > _HOPELESS * len(uniform.candidate.data):
+            return best, probe + 1
+    return best, trial.max_probes
 
 
-def _raised(scale: QualityScale, quality: float, target: float, short: float) -> float | None:
-    """The least quality above that should make up for a score ``short`` of ``target``."""
-    qualities, distortions = zip(*scale.typical, strict=True)
-    wanted = np.log((100.0 - target) / (100.0 - target + short))
-    now = np.log(np.interp(quality, qualities, distortions))
-    for higher in scale.qualities:
-        if higher > quality and np.log(np.interp(higher, qualities, distortions)) <= now + wanted:
-            return higher
-    return None
-
-
-class _Curve:
-    """The background's score as a falling function of strength, from what was tried."""
-
-    def __init__(self, untreated: float) -> None:
-        self._points = [(0.0, untreated)]
-
-    def add(self, strength: float, score: float) -> None:
-        """One more point."""
-        self._points.append((strength, score))
-
-    def strength(self, score: float) -> float | None:
-        """Where the score should be ``score``; None where the points leave no room for an answer.
-
-        By the straight line through the nearest points on either side, or else through the two
-        with the lowest scores; never more than twice the strongest yet.
-        """
-        above = max((p for p in self._points if p[1] >= score), default=None)
-        below = min((p for p in self._points if p[1] < score), default=None)
-        if above is None:
-            return None
-        if below is not None:
-            if below[0] - above[0] < 0.02 * below[0]:
-                return None
-            share = (above[1] - score) / (above[1] - below[1])
-            return above[0] + min(0.85, max(0.15, share)) * (below[0] - above[0])
-        (near, low), (far, high) = sorted(self._points, key=lambda point: point[1])[:2]
-        fall = (high - low) / (near - far) if near != far else 0.0
-        reach = (low - score) / fall if fall > 0 else math.inf
-        return min(2 * max(near, far), near + reach)
-
-
-def _worth_treating(original: FloorOriginal) -> bool:
-    share = float(original.region.mean())
-    sides = min(original.width, original.height)
+def _worth_treating(original: FloorOriginal, scores: RegionScores) -> bool:
+    if scores.background is None or scores.salient is None:
+        return False
     if original.width * original.height > LARGE_PX:
         return False  # it would take another 30 bytes a pixel
-    return _LEAST_SHARE < share < _MOST_SHARE and sides >= _LEAST_SIDE_PX
+    surplus = scores.background - original.floors.background + BELOW
+    share = float(original.region.mean())
+    sides = min(original.width, original.height)
+    large = sides >= _LEAST_SIDE_PX
+    return large and _LEAST_SHARE < share < _MOST_SHARE and surplus > 2 * ENOUGH
 
 
 def _codec_of(candidate: Candidate, trial: Trial) -> Codec | None:
