@@ -26,6 +26,7 @@ def out(tmp_path_factory):
 
 def test_a_card_lists_every_candidate_of_the_manifest_and_sums_the_lifetime(browser, out):
     (variant,) = json.loads((out / "manifest.jsonl").read_text("utf-8"))["variants"]
+    browser.get_log("browser")  # what other pages left
     browser.get((out / "report.html").as_uri())
     details = browser.find_element(By.CSS_SELECTOR, "details.lives")
     assert not details.find_element(By.TAG_NAME, "table").is_displayed()
