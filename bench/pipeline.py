@@ -30,8 +30,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import cv2
-import thumbor_peer
 
+from peers import thumbor as thumbor_peer
 from pixfleet.config.contract import Floors
 from pixfleet.config.recipes import load_recipe
 from pixfleet.workers.imaging.decode import decode

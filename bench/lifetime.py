@@ -1,0 +1,158 @@
+"""What pictures cost over three lives, by pixfleet and by peers that keep the same floor.
+
+    python bench/lifetime.py [FOLDER…] [--sharp-dir bench/peers] [--floor 75] [--publish]
+
+Each picture is scaled to at most 1.3 MP. pixfleet gets the floor as its target and the life as its
+objective. A peer has one quality for all pictures, as its user would find it by trying: the lowest
+that keeps the floor, whether above or below its default. What that trying costs is not charged, and
+what it is held to is lenient: the 10th percentile of its SSIMULACRA2 scores is at least the floor,
+so a tenth of its pictures may be worse. Every one of pixfleet's keeps the floor less 0.5; what
+peers cost that are held to the same is told below each table. CPU is measured, pixfleet's with its
+whole search.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import cv2
+
+from charts.bars import Bar, Group, bars_chart
+from contest.floor import AtQuality
+from contest.lives import LIVES, PARTS, cost_usd
+from contest.runs import pixfleet_run
+from judges.panel import SECOND_JUDGES, SSIMULACRA2, Panel
+from peers.table import peers
+from pixfleet.config.prices import load_prices
+from pixfleet.workers.imaging.encode import EncodeRequest
+from publication import publish
+from sets.masters import masters
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from contest.lives import Life
+    from contest.runs import Run
+    from pixfleet.config.prices import PriceBook
+
+FORMATS = ("jpeg", "webp", "avif", "jxl", "png")
+MILLION = 1_000_000
+ALLOWED_BELOW = 0.5
+
+
+@dataclass(frozen=True)
+class Bill:
+    """One encoder's, over one life, in US dollars for a million pictures like those of the set."""
+
+    life: Life
+    run: Run
+    parts: dict[str, float]
+
+    @property
+    def usd(self) -> float:
+        """All parts."""
+        return sum(self.parts.values())
+
+
+def bill(life: Life, book: PriceBook, run: Run) -> Bill:
+    parts: dict[str, float] = dict.fromkeys(PARTS, 0.0)
+    for cpu_s, size in zip(run.cpu_s, run.sizes, strict=True):
+        for name, usd in cost_usd(life, book, cpu_s, size).items():
+            parts[name] += usd * MILLION / len(run.sizes)
+    return Bill(life, run, parts)
+
+
+def table(life: Life, bills: Sequence[Bill], ours: Bill) -> Iterator[str]:
+    yield f"\n### {life.name.capitalize()}: {life.months:g} months, {life.views:,} views\n"
+    yield (
+        "| encoder | quality | p10 | lowest | KB | CPU ms/MP | $ a million "
+        "| compute | requests | storage | egress | butteraugli mean, worst | MS-SSIM dB |"
+    )
+    yield "|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|"
+    for one in sorted(bills, key=lambda one: one.usd):
+        run = one.run
+        name = f"**{run.name}** ({run.chosen})" if one is ours else run.name
+        parts = " | ".join(f"{one.parts[part]:,.2f}" for part in PARTS)
+        said = " | ".join(
+            f"{run.mean(judge):.2f}, {run.worst(judge):.2f}" for judge in SECOND_JUDGES
+        )
+        yield (
+            f"| {name} | {run.setting:g} | {run.p10:.1f} | {run.worst(SSIMULACRA2):.1f} "
+            f"| {sum(run.sizes) / 1e3:.0f} | {run.cpu_ms_per_mp:.0f} | {one.usd:,.2f} "
+            f"| {parts} | {said} |"
+        )
+
+
+def verdict(ours: Bill, lenient: Sequence[Bill], strict: Sequence[Bill]) -> str:
+    """Pixfleet against the best peer, held to the 10th percentile and to every picture."""
+
+    def against(peers: Sequence[Bill]) -> str:
+        best = min(peers, key=lambda one: one.usd)
+        less = 1 - ours.usd / best.usd
+        return f"{abs(less):.1%} {'less' if less >= 0 else 'more'} than {best.run.name}"
+
+    best = min(strict, key=lambda one: one.usd)
+    return (
+        f"\npixfleet costs **{against(lenient)}**, the best peer; where every picture keeps the "
+        f"floor less {ALLOWED_BELOW:g}, {against(strict)} (quality {best.run.setting:g}, "
+        f"{best.usd:,.2f})."
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Cost of pictures over three lives.")
+    parser.add_argument("folders", nargs="*", type=Path, default=[Path("samples")])
+    parser.add_argument("--sharp-dir", type=Path, help="folder whose node_modules holds sharp")
+    parser.add_argument("--floor", type=float, default=75.0)
+    parser.add_argument("--book", default="aws-us-east-1", help="price book")
+    parser.add_argument("--publish", action="store_true", help="write the results into docs/")
+    options = parser.parse_args()
+
+    cv2.setNumThreads(1)
+    book, panel = load_prices(options.book), Panel()
+    pictures = list(masters(options.folders))
+    lenient: list[Run] = []
+    strict: list[Run] = []
+    for peer in peers(options.sharp_dir):
+        tuned = AtQuality(peer, pictures, panel)
+        lenient.append(tuned.lowest(lambda run: run.p10 >= options.floor))
+        strict.append(
+            tuned.lowest(lambda run: run.worst(SSIMULACRA2) >= options.floor - ALLOWED_BELOW)
+        )
+        settings = f"quality {lenient[-1].setting:g}, {strict[-1].setting:g}"
+        print(f"{peer.name}: {settings}", file=sys.stderr)
+    megapixels = sum(one.megapixels for one in pictures)
+    told = f"{len(pictures)} pictures, {megapixels:.1f} MP; floor {options.floor:g}"
+    lines = [f"{told}; prices of {book.label}, {book.instance} on spot."]
+    groups: list[Group] = []
+    for life in LIVES:
+        run = pixfleet_run(
+            "pixfleet",
+            pictures,
+            panel,
+            lambda target: EncodeRequest(FORMATS, "smallest", target),
+            options.floor,
+        )
+        ours = bill(life, book, run)
+        bills = [ours, *(bill(life, book, one) for one in lenient)]
+        lines += table(life, bills, ours)
+        lines.append(verdict(ours, bills[1:], [bill(life, book, one) for one in strict]))
+        bars = [
+            Bar(one.run.name, dict(enumerate(one.parts.values())), f"{one.usd:,.2f}")
+            for one in sorted(bills, key=lambda one: one.usd)
+        ]
+        title = f"{life.name}: {life.months:g} months, {life.views:,} views; $ a million pictures"
+        groups.append(Group(title, bars))
+    text = "\n".join(lines)
+    print(text)
+    if options.publish:
+        chart = bars_chart("Cost over three lives at one floor", list(PARTS), groups)
+        publish("lifetime", text, {"bench-lifetime": chart})
+
+
+if __name__ == "__main__":
+    main()
