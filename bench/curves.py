@@ -22,12 +22,12 @@ import numpy as np
 from charts.curves import Panel as Chart
 from charts.curves import curves_chart
 from contest.runs import peer_run
+from contest.unit_costs import least_effort
 from judges.panel import BUTTERAUGLI, MS_SSIM, SSIMULACRA2, Panel
 from peers.peer import Batch
 from peers.pillow import PillowJpeg
 from peers.sharp import Sharp
 from pixfleet.workers.imaging.codec import Metadata
-from pixfleet.workers.imaging.codecs import lossy_codecs
 from publication import publish
 from sets.masters import masters
 
@@ -79,10 +79,7 @@ class Plain:
 
 def encoders(sharp_dir: Path | None) -> list[Peer]:
     found: list[Peer] = [
-        Plain("jpegli", lossy_codecs("jpeg", 9)[0]),
-        Plain("WebP", lossy_codecs("webp", 9)[0]),
-        Plain("AVIF 9", lossy_codecs("avif", 9)[0]),
-        Plain("JPEG XL", lossy_codecs("jxl", 9)[0]),
+        *(Plain(f"pixfleet's {name}", least_effort(name)) for name in QUALITIES),
         PillowJpeg("Pillow JPEG", {"optimize": True, "progressive": True}),
     ]
     if sharp_dir is not None:

@@ -3,7 +3,8 @@
     python bench/lifetime.py [FOLDER…] [--sharp-dir bench/peers] [--floor 75] [--publish]
 
 Each picture is scaled to at most 1.3 MP. pixfleet gets the floor as its target and the life as its
-objective. A peer has one quality for all pictures, as its user would find it by trying: the lowest
+objective, in formats that viewers accept about as widely as the peers' (JPEG XL for the archive
+alone). A peer has one quality for all pictures, as its user would find it by trying: the lowest
 that keeps the floor, whether above or below its default. What that trying costs is not charged, and
 what it is held to is lenient: the 10th percentile of its SSIMULACRA2 scores is at least the floor,
 so a tenth of its pictures may be worse. Every one of pixfleet's keeps the floor less 0.5; what
@@ -23,12 +24,11 @@ import cv2
 
 from charts.bars import Bar, Group, bars_chart
 from contest.floor import AtQuality
-from contest.lives import LIVES, PARTS, cost_usd
+from contest.lives import LIVES, PARTS, Costs
 from contest.runs import pixfleet_run
 from judges.panel import SECOND_JUDGES, SSIMULACRA2, Panel
 from peers.table import peers
 from pixfleet.config.prices import load_prices
-from pixfleet.workers.imaging.encode import EncodeRequest
 from publication import publish
 from sets.masters import masters
 
@@ -37,9 +37,7 @@ if TYPE_CHECKING:
 
     from contest.lives import Life
     from contest.runs import Run
-    from pixfleet.config.prices import PriceBook
 
-FORMATS = ("jpeg", "webp", "avif", "jxl", "png")
 MILLION = 1_000_000
 ALLOWED_BELOW = 0.5
 
@@ -48,7 +46,6 @@ ALLOWED_BELOW = 0.5
 class Bill:
     """One encoder's, over one life, in US dollars for a million pictures like those of the set."""
 
-    life: Life
     run: Run
     parts: dict[str, float]
 
@@ -58,12 +55,9 @@ class Bill:
         return sum(self.parts.values())
 
 
-def bill(life: Life, book: PriceBook, run: Run) -> Bill:
-    parts: dict[str, float] = dict.fromkeys(PARTS, 0.0)
-    for cpu_s, size in zip(run.cpu_s, run.sizes, strict=True):
-        for name, usd in cost_usd(life, book, cpu_s, size).items():
-            parts[name] += usd * MILLION / len(run.sizes)
-    return Bill(life, run, parts)
+def bill(costs: Costs, run: Run) -> Bill:
+    usd = costs.usd(run)
+    return Bill(run, {part: MILLION * usd[part] for part in PARTS})
 
 
 def table(life: Life, bills: Sequence[Bill], ours: Bill) -> Iterator[str]:
@@ -130,17 +124,12 @@ def main() -> None:
     lines = [f"{told}; prices of {book.label}, {book.instance} on spot."]
     groups: list[Group] = []
     for life in LIVES:
-        run = pixfleet_run(
-            "pixfleet",
-            pictures,
-            panel,
-            lambda target: EncodeRequest(FORMATS, "smallest", target),
-            options.floor,
-        )
-        ours = bill(life, book, run)
-        bills = [ours, *(bill(life, book, one) for one in lenient)]
+        costs = Costs(life, book, options.floor)
+        run = pixfleet_run("pixfleet", pictures, panel, costs.request, options.floor)
+        ours = bill(costs, run)
+        bills = [ours, *(bill(costs, one) for one in lenient)]
         lines += table(life, bills, ours)
-        lines.append(verdict(ours, bills[1:], [bill(life, book, one) for one in strict]))
+        lines.append(verdict(ours, bills[1:], [bill(costs, one) for one in strict]))
         bars = [
             Bar(one.run.name, dict(enumerate(one.parts.values())), f"{one.usd:,.2f}")
             for one in sorted(bills, key=lambda one: one.usd)

@@ -32,6 +32,7 @@ from charts.strips import Strip, strips_chart
 from judges.panel import BUTTERAUGLI, MS_SSIM, SSIMULACRA2, Panel, decoded
 from pixfleet.workers.imaging.candidate import Trial, attempt
 from pixfleet.workers.imaging.codec import Metadata
+from pixfleet.workers.imaging.efforts import efforts_of
 from pixfleet.workers.imaging.encode import Encoded, EncodeRequest, Floors, encode_variant
 from pixfleet.workers.imaging.floors import FloorOriginal
 from publication import publish
@@ -88,7 +89,8 @@ def measured(
         if not result.reached or result.metric == "lossless":
             yield f"{photo.name} {result.format}: {'; '.join(result.notes)}"
             continue
-        trial = Trial(request.target, request.max_probes, request.avif_speed, Metadata(), None)
+        effort = efforts_of(name)[0]
+        trial = Trial(request.target, request.max_probes, effort, Metadata())
         original = FloorOriginal(photo.pixels, PAPER, floors)
         uniform = attempt(original, name, trial).data
         assert len(uniform) == told.uniform_bytes

@@ -10,6 +10,7 @@ import numpy as np
 
 from pixfleet.workers.imaging.codec import Metadata
 from pixfleet.workers.imaging.codecs import lossy_codecs
+from pixfleet.workers.imaging.efforts import efforts_of
 from pixfleet.workers.imaging.ssimulacra2 import Reference
 
 if TYPE_CHECKING:
@@ -17,12 +18,18 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from pixfleet.workers.imaging.codec import Codec
     from sets.masters import Master
 
 
-def unit_costs(masters: Sequence[Master], avif_speed: int) -> str:
+def least_effort(format_name: str) -> Codec:
+    """The format's first encoder, as it is used where time is dearest."""
+    return lossy_codecs(format_name, efforts_of(format_name)[0], target=75)[0]
+
+
+def unit_costs(masters: Sequence[Master]) -> str:
     """A sentence: median ms/MP of a reference, a score, and one plain encode of two codecs."""
-    plain = [lossy_codecs("jpeg", avif_speed)[0], lossy_codecs("avif", avif_speed)[0]]
+    plain = [least_effort(name) for name in ("jpeg", "avif")]
     costs: list[NDArray[np.float64]] = []
     for master in masters:
         damaged = np.asarray(cv2.GaussianBlur(master.flat, (3, 3), 0.5), np.uint8)
