@@ -26,7 +26,8 @@ from contest.unit_costs import least_effort
 from judges.panel import BUTTERAUGLI, MS_SSIM, SSIMULACRA2, Panel
 from peers.peer import Batch
 from peers.pillow import PillowJpeg
-from peers.sharp import Sharp
+from peers.sharp import SHARP_DIR, Sharp, version
+from peers.table import IMGPROXY_AVIF
 from pixfleet.workers.imaging.codec import Metadata
 from publication import publish
 from sets.masters import masters
@@ -77,15 +78,14 @@ class Plain:
         return Batch(tuple(files), tuple(cpu_s))
 
 
-def encoders(sharp_dir: Path | None) -> list[Peer]:
+def encoders(sharp_dir: Path) -> list[Peer]:
     found: list[Peer] = [
         *(Plain(f"pixfleet's {name}", least_effort(name)) for name in QUALITIES),
         PillowJpeg("Pillow JPEG", {"optimize": True, "progressive": True}),
     ]
-    if sharp_dir is not None:
-        halved = {"effort": 1, "chromaSubsampling": "4:2:0"}
+    if version(sharp_dir):
         found += [
-            Sharp("imgproxy-like AVIF", "avif", 63, halved, sharp_dir),
+            Sharp("imgproxy-like AVIF", "avif", 63, IMGPROXY_AVIF, sharp_dir),
             Sharp("sharp AVIF", "avif", 50, {}, sharp_dir),
         ]
     return found
@@ -99,7 +99,7 @@ def bytes_per_px(run: Run) -> float:
 def main() -> None:
     parser = argparse.ArgumentParser(description="Rate-distortion curves of the encoders.")
     parser.add_argument("folders", nargs="*", type=Path, default=[Path("samples")])
-    parser.add_argument("--sharp-dir", type=Path, help="folder whose node_modules holds sharp")
+    parser.add_argument("--sharp-dir", type=Path, default=SHARP_DIR, help="with node_modules")
     parser.add_argument("--most-mp", type=float, default=0.4)
     parser.add_argument("--publish", action="store_true", help="write the results into docs/")
     options = parser.parse_args()

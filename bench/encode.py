@@ -35,6 +35,7 @@ from contest.tables import at_equal_quality, by_other_judges, disagreements
 from contest.unit_costs import unit_costs
 from judges.panel import Panel
 from peers.guetzli import Guetzli
+from peers.sharp import SHARP_DIR
 from peers.table import peers
 from pixfleet.workers.imaging.encode import EncodeRequest, Goal, codec_versions
 from publication import publish
@@ -123,7 +124,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Bytes at equal quality, against peers.")
     parser.add_argument("folders", nargs="*", type=Path, default=[Path("samples")])
     parser.add_argument("--graphics", action="store_true", help="draw a set of graphics, too")
-    parser.add_argument("--sharp-dir", type=Path, help="folder whose node_modules holds sharp")
+    parser.add_argument("--sharp-dir", type=Path, default=SHARP_DIR, help="with node_modules")
     parser.add_argument("--guetzli", type=int, default=0, help="on so many photographs")
     parser.add_argument("--publish", action="store_true", help="write the results into docs/")
     options = parser.parse_args()

@@ -28,6 +28,11 @@ class AtQuality:
         self._panel = panel
         self._runs: dict[int, Run] = {}
 
+    @property
+    def default(self) -> Run:
+        """The run at the peer's own quality."""
+        return self._at(self._peer.quality)
+
     def _at(self, quality: int) -> Run:
         if quality not in self._runs:
             self._runs[quality] = peer_run(self._peer, self._masters, self._panel, quality)

@@ -36,6 +36,11 @@ class Life:
     views: int
     formats: tuple[Format, ...] = WEB
 
+    def __str__(self) -> str:
+        months = "1 month" if self.months == 1 else f"{self.months:g} months"
+        views = "1 view" if self.views == 1 else f"{self.views:,} views"
+        return f"{self.name}: {months}, {views}"
+
 
 LIVES: Final = (
     Life("archive", 12, 1, (*WEB, "jxl")),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
+import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +18,8 @@ if TYPE_CHECKING:
 
     from sets.masters import Master
 
-SCRIPT: Final = Path(__file__).parent / "sharp_encode.mjs"
+SHARP_DIR: Final = Path(__file__).parent
+SCRIPT: Final = SHARP_DIR / "sharp_encode.mjs"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,20 +54,18 @@ class Sharp:
         return Batch(tuple(files), tuple(facts["cpu_s"]))
 
 
-def version(folder: Path) -> str:
-    """Sharp's version in that folder; stops the program where there is none."""
+def version(folder: Path) -> str | None:
+    """The version in that folder; None, and a line that says so, where it cannot run."""
     package = folder / "node_modules" / "sharp" / "package.json"
-    if not package.exists():
-        raise SystemExit(f"no sharp in {folder}: npm install --prefix {folder} sharp")
-    return json.loads(package.read_text(encoding="utf-8"))["version"]
+    if shutil.which("node") and package.exists():
+        return json.loads(package.read_text(encoding="utf-8"))["version"]
+    print(f"sharp is left out: npm install --prefix {folder} sharp", file=sys.stderr)
+    return None
 
 
 def _run(folder: Path, inputs: Path, outputs: Path, name: str, options: str) -> dict[str, Any]:
-    node = shutil.which("node")
-    if node is None:
-        raise SystemExit("node is not on the PATH: leave out --sharp-dir, or install Node.js")
     run = subprocess.run(
-        [node, SCRIPT, folder, inputs, outputs, name, options],
+        ["node", SCRIPT, folder, inputs, outputs, name, options],
         capture_output=True,
         text=True,
         check=True,

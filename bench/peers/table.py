@@ -9,7 +9,7 @@ sharp's default, so it is not listed twice.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from .pillow import PillowJpeg
 from .sharp import Sharp, version
@@ -19,22 +19,23 @@ if TYPE_CHECKING:
 
     from .peer import Peer
 
+IMGPROXY_AVIF: Final = {"effort": 1, "chromaSubsampling": "4:2:0"}
 
-def peers(sharp_dir: Path | None) -> list[Peer]:
-    """All that are cheap enough for a whole set; sharp's only with a folder that has it."""
+
+def peers(sharp_dir: Path) -> list[Peer]:
+    """All that are cheap enough for a whole set; sharp's where its folder has it."""
     found: list[Peer] = [
         PillowJpeg("Pillow 80"),
         PillowJpeg("thumbor-like", {"optimize": True, "progressive": True}),
     ]
-    if sharp_dir is not None:
-        sharp = f"sharp {version(sharp_dir)}"
-        halved = {"effort": 1, "chromaSubsampling": "4:2:0"}
+    if found_version := version(sharp_dir):
+        sharp = f"sharp {found_version}"
         found += [
             Sharp(f"{sharp} jpeg", "jpeg", 80, {}, sharp_dir),
             Sharp(f"{sharp} mozjpeg", "jpeg", 80, {"mozjpeg": True}, sharp_dir),
             Sharp(f"{sharp} webp", "webp", 80, {}, sharp_dir),
             Sharp("imgproxy-like webp", "webp", 79, {"effort": 4}, sharp_dir),
-            Sharp("imgproxy-like avif", "avif", 63, halved, sharp_dir),
+            Sharp("imgproxy-like avif", "avif", 63, IMGPROXY_AVIF, sharp_dir),
             Sharp(f"{sharp} avif", "avif", 50, {}, sharp_dir),
         ]
     return found
