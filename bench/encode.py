@@ -38,7 +38,7 @@ from peers.guetzli import Guetzli
 from peers.sharp import SHARP_DIR
 from peers.table import peers
 from pixfleet.workers.imaging.encode import EncodeRequest, Goal, codec_versions
-from publication import publish
+from publication import image, publish
 from sets.graphics import draw
 from sets.masters import Master, masters
 
@@ -108,10 +108,10 @@ def chart(title: str, found: Sequence[Row]) -> str:
     groups: list[Group] = []
     for peer in dict.fromkeys(row.peer.name for row in found):
         bars = [
-            Bar(row.ours.name, {names.index(row.ours.name): 1 - row.smaller}, f"−{row.smaller:.0%}")
-            if row.smaller >= 0
-            else Bar(
-                row.ours.name, {names.index(row.ours.name): 1 - row.smaller}, f"+{-row.smaller:.0%}"
+            Bar(
+                label=row.ours.name,
+                parts={names.index(row.ours.name): 1 - row.smaller},
+                note=f"{-row.smaller:+.0%}".replace("-", "−"),
             )
             for row in found
             if row.peer.name == peer
@@ -143,9 +143,9 @@ def main() -> None:
     for title, pictures in sets.items():
         found = list(rows(contenders, pictures, panel))
         lines += section(title, pictures, found)
-        charts[f"bench-{title.lower()}"] = chart(
-            f"{title}: bytes at an equal 10th percentile of SSIMULACRA2", found
-        )
+        name = f"bench-{title.lower()}"
+        charts[name] = chart(f"{title}: bytes at an equal 10th percentile of SSIMULACRA2", found)
+        lines += ["", image(name, f"Bytes of the {title.lower()} against each peer")]
     if options.guetzli:
         few = sorted(photographs, key=lambda picture: picture.megapixels)[: options.guetzli]
         found = list(rows([Guetzli()], few, panel))

@@ -10,6 +10,11 @@ PAGE: Final = DOCS / "benchmarks.md"
 IMAGES: Final = DOCS / "images"
 
 
+def image(name: str, title: str) -> str:
+    """The reference to a chart, for the text between the marks."""
+    return f"![{title}]({IMAGES.name}/{name}.svg)"
+
+
 def publish(bench: str, markdown: str, charts: dict[str, str]) -> None:
     """Replace what stands between ``<!-- bench NAME -->`` and ``<!-- end NAME -->``.
 

@@ -35,7 +35,7 @@ from pixfleet.workers.imaging.codec import Metadata
 from pixfleet.workers.imaging.efforts import efforts_of
 from pixfleet.workers.imaging.encode import Encoded, EncodeRequest, Floors, encode_variant
 from pixfleet.workers.imaging.floors import FloorOriginal
-from publication import publish
+from publication import image, publish
 from sets.masters import PAPER, masters
 
 if TYPE_CHECKING:
@@ -218,13 +218,13 @@ def main() -> None:
                 if not row.counts:
                     left_out.append(f"{row.photo} {row.format}: {row.share:.0%} salient")
             print(f"{pair} {photo.name}", file=sys.stderr)
-        lines += [f"\n### Floors {pair}\n", *summary(rows, arguments.formats), ""]
+        name = f"bench-regions-{pair.replace('/', '-')}"
+        charts[name] = chart(f"Floors {pair}", rows, arguments.formats)
+        lines += [f"\n### Floors {pair}\n", image(name, "Savings by photograph"), ""]
+        lines += [*summary(rows, arguments.formats), ""]
         lines += by_other_judges(rows, arguments.formats)
         lines += each(rows) if arguments.each else ()
         lines += ["\nLeft out:\n", *(f"- {line}" for line in left_out)] if left_out else ()
-        charts[f"bench-regions-{pair.replace('/', '-')}"] = chart(
-            f"Floors {pair}", rows, arguments.formats
-        )
     cpu_s = time.process_time() - start_s
     lines.append(f"\n{len(photos)} photographs, {cpu_s:.0f} s of CPU, butteraugli not counted.")
     text = "\n".join(lines)
