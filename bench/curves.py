@@ -108,7 +108,7 @@ def main() -> None:
     panel = Panel()
     pictures = list(masters(options.folders, round(options.most_mp * 1e6)))
     lines = [
-        f"{len(pictures)} pictures of at most {options.most_mp:g} MP.",
+        f"<details><summary>{len(pictures)} pictures of at most {options.most_mp:g} MP</summary>",
         "",
         "| encoder | quality | bytes a pixel | SSIMULACRA2 | butteraugli | MS-SSIM dB | ms/MP |",
         "|---|--:|--:|--:|--:|--:|--:|",
@@ -126,7 +126,7 @@ def main() -> None:
                 f"| {run.cpu_ms_per_mp:.0f} |"
             )
         print(encoder.name, file=sys.stderr)
-    text = "\n".join(lines)
+    text = "\n".join([*lines, "", "</details>"])
     print(text)
     if options.publish:
         charts = [

@@ -84,7 +84,8 @@ def _size(smaller: float) -> str:
 
 
 def _mean_and_worst(run: Run, judge: Judge) -> str:
-    return f"{run.mean(judge):.2f}, {run.worst(judge):.2f}"
+    mean = run.mean(judge)
+    return "–" if math.isnan(mean) else f"{mean:.2f}, {run.worst(judge):.2f}"
 
 
 def _share(value: float) -> str:

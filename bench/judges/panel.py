@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
+import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -52,8 +52,10 @@ class Panel:
 
     def __init__(self) -> None:
         self._butteraugli: Butteraugli | None = None
-        with contextlib.suppress(FileNotFoundError):
+        try:
             self._butteraugli = Butteraugli()
+        except FileNotFoundError as error:
+            print(f"{error}; without it that judge says nothing", file=sys.stderr)
 
     def values(
         self, judge: Judge, masters: Sequence[Master], files: Sequence[bytes]
