@@ -75,9 +75,7 @@ def table(life: Life, bills: Sequence[Bill], ours: Bill) -> Iterator[str]:
         run = one.run
         name = f"**{run.name}** ({run.chosen})" if one is ours else run.name
         parts = " | ".join(f"{one.parts[part]:,.2f}" for part in PARTS)
-        said = " | ".join(
-            f"{run.mean(judge):.2f}, {run.worst(judge):.2f}" for judge in SECOND_JUDGES
-        )
+        said = " | ".join(judge.told(run.by(judge)) for judge in SECOND_JUDGES)
         yield (
             f"| {name} | {run.setting:g} | {run.p10:.1f} | {run.worst(SSIMULACRA2):.1f} "
             f"| {sum(run.sizes) / 1e3:.0f} | {run.cpu_ms_per_mp:.0f} | {one.usd:,.2f} "

@@ -166,9 +166,7 @@ def by_other_judges(rows: Sequence[Row], formats: Sequence[str]) -> Iterator[str
             if not found:
                 continue
             values = np.array([row.judged[judge.name] for row in found])
-            said = " | ".join(
-                f"{column.mean():.2f}, {judge.worst(column.tolist()):.2f}" for column in values.T
-            )
+            said = " | ".join(judge.told(column.tolist()) for column in values.T)
             yield f"| {name} | {judge.name} | {said} |"
 
 

@@ -10,10 +10,7 @@ from judges.panel import SECOND_JUDGES, SSIMULACRA2
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from judges.panel import Judge
-
     from .matching import Row
-    from .runs import Run
 
 MUCH: Final = 0.1
 """A difference between judges that is worth a sentence."""
@@ -51,7 +48,7 @@ def by_other_judges(rows: Sequence[Row]) -> Iterator[str]:
     for row in rows:
         peer, ours = row.peer, row.ours
         said = " | ".join(
-            _mean_and_worst(run, judge) for judge in SECOND_JUDGES for run in (peer, ours)
+            judge.told(run.by(judge)) for judge in SECOND_JUDGES for run in (peer, ours)
         )
         equal = [row.smaller, row.smaller_at_equal_mean(SSIMULACRA2)]
         for judge in SECOND_JUDGES:
@@ -81,11 +78,6 @@ def _denied(row: Row, other: float) -> bool:
 
 def _size(smaller: float) -> str:
     return f"{smaller:.0%} smaller" if smaller >= 0 else f"{-smaller:.0%} larger"
-
-
-def _mean_and_worst(run: Run, judge: Judge) -> str:
-    mean = run.mean(judge)
-    return "–" if math.isnan(mean) else f"{mean:.2f}, {run.worst(judge):.2f}"
 
 
 def _share(value: float) -> str:

@@ -40,6 +40,11 @@ class Judge:
         """The worst of them."""
         return min(values, key=lambda value: self.sign * value)
 
+    def told(self, values: Sequence[float]) -> str:
+        """Their mean and the worst, for a table; a dash where the judge said nothing."""
+        mean = float(np.mean(values))
+        return "–" if np.isnan(mean) else f"{mean:.2f}, {self.worst(values):.2f}"
+
 
 SSIMULACRA2: Final = Judge("SSIMULACRA2", 1)
 BUTTERAUGLI: Final = Judge("butteraugli", -1)
