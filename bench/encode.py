@@ -117,7 +117,7 @@ def chart(title: str, found: Sequence[Row]) -> str:
             if row.peer.name == peer
         ]
         groups.append(Group(f"against {peer}", bars))
-    return bars_chart(title, [f"pixfleet {name}" for name in names], groups, (1.0, "the peer"))
+    return bars_chart(title, [], groups, (1.0, "the peer"))
 
 
 def main() -> None:

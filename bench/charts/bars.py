@@ -39,9 +39,9 @@ def bars_chart(
 
     Args:
         title: of the whole.
-        legend: names of the series.
+        legend: names of the series; none where the labels say it.
         groups: one under the other; each on a scale of its own, unless there is a mark.
-        mark: a value that is drawn through all groups, and its name.
+        mark: a value that is drawn through all groups, and its name; notes then stand in a column.
     """
     count = sum(len(group.bars) for group in groups)
     height = TOP + len(groups) * (HEAD + 8) + count * (THICK + BETWEEN) + 8
@@ -65,7 +65,8 @@ def bars_chart(
             for series, value in bar.parts.items():
                 canvas.bar(x, y, value * scale, THICK, series)
                 x += value * scale
-            canvas.text(x + 6, y + THICK - 3, bar.note, "muted")
+            end = x if mark is None else LABEL + SPAN
+            canvas.text(end + 6, y + THICK - 3, bar.note, "muted")
             y += THICK + BETWEEN
         y += 8
     return canvas.svg()
