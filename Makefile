@@ -5,6 +5,7 @@ IN ?= samples
 OUT ?= out
 RECIPE ?= web
 ARGS ?=
+SHARP ?=
 # In the environment, so that the shell and not make reads their spaces and quotes.
 export IN OUT RECIPE
 
@@ -64,8 +65,15 @@ docs: $(DEV) ## write the generated pages: docs/configuration.md, docs/schema
 	$(BIN)/python -m pixfleet.config.settings
 	$(BIN)/python -m pixfleet.config.schema
 
-bench: $(DEV) ## the measurements of docs/benchmarks.md
-	@for bench in bench/*.py; do echo "== $$bench"; $(BIN)/python "$$bench" || exit; done
+# Those of one folder take the last: make bench IN="KODAK PHOTOS" SHARP=--sharp-dir=DIR ARGS=--publish
+bench: $(DEV) ## the measurements of docs/benchmarks.md, on IN; ARGS=--publish writes them there
+	$(BIN)/python bench/encode.py $(IN) --graphics $(SHARP) $(ARGS)
+	$(BIN)/python bench/curves.py $(IN) $(SHARP) $(ARGS)
+	$(BIN)/python bench/regions.py $(IN) $(ARGS)
+	$(BIN)/python bench/lifetime.py $(IN) $(SHARP) $(ARGS)
+	$(BIN)/python bench/decode.py $(lastword $(IN))
+	$(BIN)/python bench/pipeline.py $(lastword $(IN)) $(SHARP)
+	$(BIN)/python bench/start.py $(lastword $(IN))
 
 lock: $(DEV) ## pin the newest versions that pyproject.toml allows
 	$(LOCK) pyproject.toml $(EXTRAS) --group dev -o requirements/dev.txt

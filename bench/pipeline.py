@@ -1,6 +1,6 @@
 """Images a second of the whole fleet, against its own imaging in a plain loop and against peers.
 
-    python bench/pipeline.py PHOTOS [--repeat 3] [--runs 3] [--json]
+    python bench/pipeline.py [PHOTOS] [--repeat 3] [--runs 3] [--json]
         [--sharp-dir bench/peers] [--thumbor-python PYTHON]
 
 Every contender makes JPEGs of five widths of every JPEG in PHOTOS on two processes, started
@@ -30,8 +30,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import cv2
-import thumbor_peer
 
+from peers import thumbor as thumbor_peer
 from pixfleet.config.contract import Floors
 from pixfleet.config.recipes import load_recipe
 from pixfleet.workers.imaging.decode import decode
@@ -199,7 +199,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("photos", type=Path)
+    parser.add_argument("photos", nargs="?", type=Path, default=Path("samples"))
     parser.add_argument("--repeat", type=int, default=3)
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--sharp-dir", type=Path, default=BENCH / "peers")

@@ -1,6 +1,6 @@
 """Start-up, second run, submit rate and memory of `pixfleet run`, and where start-up time goes.
 
-    python bench/start.py PHOTOS [--runs 3] [--jobs 20000] [--json]
+    python bench/start.py [PHOTOS] [--runs 3] [--jobs 20000] [--json]
 
 Start-up is from the process's begin, imports included, to the first job submitted. The second run
 repeats the first over the same input and output; both walls are from the first submit to the last
@@ -221,7 +221,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("photos", type=Path)
+    parser.add_argument("photos", nargs="?", type=Path, default=Path("samples"))
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--jobs", type=int, default=20_000)
     parser.add_argument("--json", action="store_true")

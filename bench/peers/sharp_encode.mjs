@@ -1,19 +1,23 @@
-// Encodes PNGs with sharp's own defaults: node sharp_encode.mjs <folder with node_modules> <in> <out> <format>
+// Encodes raw pixels with sharp: node sharp_encode.mjs <folder with node_modules> <in> <out> <format> <options as JSON>
+// Files of <in> are named NUMBER-WIDTHxHEIGHTxCHANNELS.raw.
 import { createRequire } from "node:module";
-import { readdirSync, writeFileSync } from "node:fs";
+import { readFileSync, readdirSync, writeFileSync } from "node:fs";
 import { join, parse, resolve } from "node:path";
 
-const [dir, input, output, format] = process.argv.slice(2);
+const [dir, input, output, format, options] = process.argv.slice(2);
 const sharp = createRequire(join(resolve(dir), "package.json"))("sharp");
 sharp.concurrency(1);
 sharp.cache(false);
 
-let cpuS = 0;
-for (const file of readdirSync(input).filter((name) => name.endsWith(".png")).sort()) {
+const cpuS = [];
+for (const file of readdirSync(input).sort()) {
+  const [number, size] = parse(file).name.split("-");
+  const [width, height, channels] = size.split("x").map(Number);
+  const pixels = readFileSync(join(input, file));
   const before = process.cpuUsage();
-  const data = await sharp(join(input, file)).toFormat(format).toBuffer();
+  const data = await sharp(pixels, { raw: { width, height, channels } }).toFormat(format, JSON.parse(options)).toBuffer();
   const used = process.cpuUsage(before);
-  cpuS += (used.user + used.system) / 1e6;
-  writeFileSync(join(output, `${parse(file).name}.${format}`), data);
+  cpuS.push((used.user + used.system) / 1e6);
+  writeFileSync(join(output, number), data);
 }
-console.log(JSON.stringify({ sharp: sharp.versions.sharp, vips: sharp.versions.vips, cpu_s: cpuS }));
+console.log(JSON.stringify({ sharp: sharp.versions.sharp, cpu_s: cpuS }));

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
 
-VENV = Path(__file__).parent / ".venv-thumbor"
+VENV = Path(__file__).parents[1] / ".venv-thumbor"
 START_S = 30.0
 # All else is thumbor's default: its own quality, engine and decoding. Without the storage it would
 # write every source to a cache first, which no other contender does.
