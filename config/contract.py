@@ -174,7 +174,7 @@ class Recipe(Frozen):
         description="a price book's name or .toml path on the workers; empty: the fleet's",
     )
     max_cpu_s_per_mp: float = Field(
-        default=8,
+        default=10,
         ge=0,
         le=600,
         description=(

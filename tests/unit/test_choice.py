@@ -98,3 +98,16 @@ def test_a_format_that_a_page_hardly_sends_gets_no_more_effort():
     goal = Goal(5e-6, 1.0, {"webp": 0.0, "avif": 1.0})
     choice = Choice(original, goal, EffortCurves(), lambda *_: None)
     assert choice._opening("webp") == efforts_of("webp")[0]  # noqa: SLF001 (its first decision)
+
+
+def test_drawn_pictures_are_known_to_gain_more_from_effort():
+    curves = EffortCurves()
+    assert curves.bytes_share("avif", 8, graphic=True) < curves.bytes_share("avif", 8)
+    assert curves.bytes_share("webp", 4, graphic=True) == curves.bytes_share("webp", 4)
+
+
+def test_a_search_that_pays_in_bytes_ends_nearer_to_its_target(cat):
+    hardly = best(cat, Goal(5e-6, 4e-9, max_cpu_s_per_mp=3.0), ("webp",))
+    much = best(cat, Goal(5e-6, 9e-6, max_cpu_s_per_mp=3.0), ("webp",))
+    assert much.score <= hardly.score
+    assert much.score >= 74.5

@@ -40,6 +40,7 @@ class Trial:
         effort: of the encoder, in its own number.
         metadata: embedded in the final bytes.
         bytes_to_beat: give up once clearly more would be needed.
+        near: how far above the target a score ends a search; None: the encoder's own.
     """
 
     target: float
@@ -47,6 +48,7 @@ class Trial:
     effort: int
     metadata: Metadata
     bytes_to_beat: int | None = None
+    near: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,14 +146,15 @@ def _searched(original: Original, codec: Codec, trial: Trial, *, flat: bool, las
         to_beat = _HOPELESS * (trial.bytes_to_beat or math.inf)
         return _expected_bytes(codec, latest, trial.target) > to_beat
 
+    scale = codec.scale if trial.near is None else replace(codec.scale, near=trial.near)
     # With few probes left there is no room to come from below.
     margin = _CAUTION if trial.max_probes < _FEW_PROBES else 0.0
     outcome = search(
         probe,
-        codec.scale,
+        scale,
         trial.target,
         start=predicted_quality(
-            codec.scale,
+            scale,
             original.texture,
             trial.target + margin,
             original.lessons.expected(codec.encoder, codec.format),

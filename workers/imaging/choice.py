@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from dataclasses import replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 from pixfleet.workers.errors import EncoderLostError
 
@@ -14,7 +14,7 @@ from .efforts import Seen, efforts_of
 from .encoded import Considered, Encoded, FormatFailure
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from .efforts import EffortCurves
     from .goal import Goal
@@ -33,9 +33,29 @@ _MOST_TYPICAL: Final = 3.0
 _HOPED_SHARE: Final = 0.6
 # Encodings that a search takes, and one that knows what another effort of its format found.
 _PROBES, _KNOWING_PROBES = 2.2, 1.5
+_NEARING_PROBES: Final = 2.5
+# A search that ends this near over its target spares, on average, such a share of the bytes.
+_NEAR: Final = 0.1
+_SPARED_BY_NEARING: Final = 0.02
 _LEAST_GAIN: Final = 0.01
 _MOST_FINER: Final = 2
 _LEAST_SEEN_PX: Final = 100_000
+
+
+class Attempt(Protocol):
+    """Encodes a format at an effort."""
+
+    def __call__(
+        self, name: str, effort: int, bytes_to_beat: int | None, /, *, near: float | None
+    ) -> Encoded | FormatFailure:
+        """The file, searched until its score is ``near`` over the target.
+
+        None leaves that to the encoder's scale.
+
+        Raises:
+            Abandoned: it would take clearly more than ``bytes_to_beat``.
+        """
+        ...
 
 
 class Choice:
@@ -48,7 +68,7 @@ class Choice:
         original: the image.
         goal: what is to be least.
         curves: what to expect of the efforts.
-        attempt: encodes a format at an effort, given up beyond so many bytes (``Abandoned``).
+        attempt: encodes one format at one effort.
     """
 
     def __init__(
@@ -56,7 +76,7 @@ class Choice:
         original: Original,
         goal: Goal,
         curves: EffortCurves,
-        attempt: Callable[[str, int, int | None], Encoded | FormatFailure],
+        attempt: Attempt,
     ) -> None:
         self._original = original
         self._goal = goal
@@ -103,7 +123,10 @@ class Choice:
         return sorted(likely, key=lambda name: self._cpu_s(name, efforts_of(name)[0]))
 
     def _cpu_s(self, name: str, effort: int, probes: float = _PROBES) -> float:
-        return probes * self._curves[name, effort].cpu_s_per_mp * self._px / 1e6
+        return probes * self._curves.cpu_s_per_mp(name, effort) * self._px / 1e6
+
+    def _share(self, name: str, effort: int) -> float:
+        return self._curves.bytes_share(name, effort, graphic=self._original.graphic)
 
     def _busy(self, size: int) -> float:
         """How much CPU a picture takes that codes to so many bytes, over a typical one."""
@@ -125,7 +148,7 @@ class Choice:
                 )
             ),
             key=lambda effort: self._goal.weight(
-                name, size * self._curves[name, effort].bytes_share, self._cpu_s(name, effort)
+                name, size * self._share(name, effort), self._cpu_s(name, effort)
             ),
         )
 
@@ -164,7 +187,7 @@ class Choice:
         to_beat = len(best.data) if best and best.reached and not foretold else None
         start_s = time.thread_time()
         try:
-            answer = self._attempt(name, effort, to_beat)
+            answer = self._attempt(name, effort, to_beat, near=self._near(name, effort))
         except Abandoned as abandoned:
             answer = abandoned
         cpu_s = time.thread_time() - start_s
@@ -191,6 +214,19 @@ class Choice:
                 if best is None or self._better(answer, best):
                     self._best = name, effort
 
+    def _near(self, name: str, effort: int) -> float | None:
+        """How near to the target a search has to end, where further probes pay in bytes."""
+        known = self._known_bytes(name)
+        if known is None:
+            return None
+        size = known[0]
+        spared = self._goal.weight(name, size * _SPARED_BY_NEARING, 0.0)
+        probe_s = self._cpu_s(name, effort, 1.0) * self._busy(size)
+        if self._goal.weight(name, 0.0, probe_s) > spared:
+            return None
+        nearing_s = self._cpu_s(name, effort, _NEARING_PROBES) * self._busy(size)
+        return _NEAR if self._affordable(nearing_s) else None
+
     def _better(self, one: Encoded, other: Encoded) -> bool:
         if one.reached != other.reached:
             return one.reached
@@ -213,7 +249,7 @@ class Choice:
             for effort in efforts[efforts.index(at) + 1 :]:
                 if (name, effort) in self._made or (name, effort) in self._others:
                     continue
-                share = self._curves[name, effort].bytes_share / self._curves[name, at].bytes_share
+                share = self._share(name, effort) / self._share(name, at)
                 cpu_s = self._cpu_s(name, effort, _KNOWING_PROBES) * self._busy(size)
                 weight = self._goal.weight(name, size * share, cpu_s)
                 if self._goal.weight(name, size * share, 0.0) >= self._to_beat(best):
@@ -288,7 +324,7 @@ class Choice:
             return []
         seen: list[Seen] = []
         for (name, effort), made in self._made.items():
-            if made.metric != "ssimulacra2" or made.floors is not None:
+            if made.metric != "ssimulacra2" or made.floors is not None or self._original.graphic:
                 continue
             share: float | None = None
             least = self._made.get((name, efforts_of(name)[0]))

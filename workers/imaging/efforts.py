@@ -44,6 +44,16 @@ MEASURED: Final[dict[tuple[str, int], Effort]] = {
 """By format and the encoder's own number, least effort first; ``bench/efforts.py`` made them."""
 
 
+_GRAPHIC_SHARES: Final = {
+    ("avif", 8): 0.51,
+    ("avif", 7): 0.38,
+    ("avif", 6): 0.33,
+    ("avif", 4): 0.30,
+    ("avif", 2): 0.29,
+}
+"""Where drawn pictures gain much more: libaom's tools for screens are off at its least effort."""
+
+
 class EffortCurves:
     """Every effort of every format, with what is known of it.
 
@@ -54,9 +64,16 @@ class EffortCurves:
     def __init__(self, seen: Mapping[tuple[str, int], Effort] | None = None) -> None:
         self._known = MEASURED | dict(seen or {})
 
-    def __getitem__(self, key: tuple[str, int]) -> Effort:
-        """Of a format and an effort."""
-        return self._known[key]
+    def cpu_s_per_mp(self, format_name: str, effort: int) -> float:
+        """Of one probe of a search."""
+        return self._known[format_name, effort].cpu_s_per_mp
+
+    def bytes_share(self, format_name: str, effort: int, *, graphic: bool = False) -> float:
+        """Of what the format's least effort takes; of a ``graphic``, a drawn picture, where set."""
+        key = format_name, effort
+        if graphic and key in _GRAPHIC_SHARES:
+            return _GRAPHIC_SHARES[key]
+        return self._known[key].bytes_share
 
 
 def efforts_of(format_name: str) -> tuple[int, ...]:

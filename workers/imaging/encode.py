@@ -160,7 +160,13 @@ def _best(
 
 
 def _encoded(
-    original: Original, request: EncodeRequest, name: str, effort: int, bytes_to_beat: int | None
+    original: Original,
+    request: EncodeRequest,
+    name: str,
+    effort: int,
+    bytes_to_beat: int | None,
+    *,
+    near: float | None,
 ) -> Encoded | FormatFailure:
     """One format at one effort.
 
@@ -173,6 +179,7 @@ def _encoded(
         effort=effort,
         metadata=Metadata(request.icc, request.exif),
         bytes_to_beat=bytes_to_beat,
+        near=near,
     )
     start_s = time.thread_time()
     try:
