@@ -29,12 +29,14 @@ class Life:
         months: for which a picture is kept.
         views: in all that time.
         formats: what its viewers accept.
+        max_cpu_s_per_mp: what its making may take.
     """
 
     name: str
     months: float
     views: int
     formats: tuple[Format, ...] = WEB
+    max_cpu_s_per_mp: float = 10.0
 
     def __str__(self) -> str:
         months = "1 month" if self.months == 1 else f"{self.months:g} months"
@@ -45,7 +47,7 @@ class Life:
 LIVES: Final = (
     Life("archive", 12, 1, (*WEB, "jxl")),
     Life("catalogue", 12, 200),
-    Life("hero", 1, 100_000),
+    Life("hero", 1, 100_000, max_cpu_s_per_mp=60.0),
 )
 
 
@@ -66,6 +68,7 @@ class Costs:
             objective="cheapest",
             retention_months=self.life.months,
             views=self.life.views,
+            max_cpu_s_per_mp=self.life.max_cpu_s_per_mp,
             variants=(variant,),
         )
 
