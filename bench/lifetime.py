@@ -111,16 +111,18 @@ def main() -> None:
     book, panel = load_prices(options.book), Panel()
     pictures = list(masters(options.folders))
     floor = options.floor
-    tuned: list[Run] = []
     held: dict[str, list[Run]] = {name: [] for name in (AS_IT_COMES, BY_TENTH, BY_ALL)}
     for peer in peers(options.sharp_dir):
         at = AtQuality(peer, pictures, panel)
-        tuned.append(at.lowest(lambda run: run.p10 >= floor))
-        held[BY_TENTH].append(tuned[-1])
-        held[BY_ALL].append(at.lowest(lambda run: run.worst(SSIMULACRA2) >= floor - BELOW))
+        by_tenth = at.lowest(lambda run: run.p10 >= floor)
+        by_all = at.lowest(lambda run: run.worst(SSIMULACRA2) >= floor - BELOW)
+        held[BY_TENTH] += [by_tenth] if by_tenth else []
+        held[BY_ALL] += [by_all] if by_all else []
         if at.default.p10 >= floor:
             held[AS_IT_COMES].append(at.default)
-        print(f"{peer.name}: quality {tuned[-1].setting:g}", file=sys.stderr)
+        found = by_tenth.setting if by_tenth else "none"
+        print(f"{peer.name}: quality {found}", file=sys.stderr)
+    tuned = held[BY_TENTH]
     megapixels = sum(one.megapixels for one in pictures)
     told = f"{len(pictures)} pictures, {megapixels:.1f} MP; floor {floor:g}"
     lines = [f"{told}; prices of {book.label}, {book.instance} on spot."]

@@ -11,7 +11,7 @@ from pixfleet.config.results import Failure, Manifest, Part, Plan
 
 from .errors import PermanentError, RetryableError
 from .failures import failure_of
-from .imaging.animation import Frame
+from .imaging.animation import Frame, alike
 from .imaging.color import flatten, rgb_of
 from .imaging.decode import Raster, decode
 from .imaging.faces import FacesUnavailableError, find_faces
@@ -253,7 +253,7 @@ class _Preparation:
                     frames[cut.spec.name].append(Frame(pixels, frame.duration_ms))
             loop = loop_count(intake.data, intake.header)
         for cut in cuts:
-            own = frames.pop(cut.spec.name)
+            own = alike(frames.pop(cut.spec.name))
             parked = park(intake, cut.spec, raster.icc, own[0].pixels)
             animate = partial(maker.animate, cut.spec, own, loop, parked)
             self._parts.append(_made(cut.spec, animate))

@@ -38,11 +38,10 @@ class AtQuality:
             self._runs[quality] = peer_run(self._peer, self._masters, self._panel, quality)
         return self._runs[quality]
 
-    def lowest(self, keeps: Callable[[Run], bool]) -> Run:
+    def lowest(self, keeps: Callable[[Run], bool]) -> Run | None:
         """The run at the lowest quality that keeps the floor, raised or lowered from the default.
 
-        Raises:
-            ValueError: no quality keeps it.
+        None where no quality keeps it.
         """
         low = high = self._peer.quality
         if keeps(self._at(high)):
@@ -51,7 +50,7 @@ class AtQuality:
         else:
             while not keeps(self._at(high)):
                 if high == HIGHEST:
-                    raise ValueError(f"{self._peer.name} keeps the floor at no quality")
+                    return None
                 low, high = high, min(HIGHEST, high + STEP)
         while high - low > 1:
             middle = (low + high) // 2

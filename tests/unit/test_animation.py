@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageSequence
 
-from pixfleet.workers.imaging.animation import Frame, encode_animation
+from pixfleet.workers.imaging.animation import Frame, alike, encode_animation
 from pixfleet.workers.imaging.encode import EncodeRequest, FormatFailure
 from pixfleet.workers.imaging.ssimulacra2 import Reference
 
@@ -120,3 +120,14 @@ def test_frames_too_large_for_the_format_fail_alone():
     (result,) = encode_animation(wide, 0, EncodeRequest(("webp",), "each", 75.0))
     assert isinstance(result, FormatFailure)
     assert result.error.code == "format_side_limit"
+
+
+@pytest.mark.parametrize("name", ["webp", "avif"])
+def test_alpha_that_comes_late_is_kept_in_every_format(frames, name):
+    late = [*frames[:-1], Frame(np.dstack([frames[-1].pixels] * 2)[..., :4].copy(), 80)]
+    late[-1].pixels[..., 3] = 255
+    late[-1].pixels[:60, :, 3] = 0
+    (result,) = encode_animation(alike(late), 0, EncodeRequest((name,), "each", 70.0))
+    assert result.reached
+    *_, last = pages(result.data)
+    assert np.asarray(last.convert("RGBA"))[5, 5, 3] == 0

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any, Final
 
+import cv2
 from PIL import Image
 
 from pixfleet.workers.errors import EncodeError, EncoderLostError
@@ -45,6 +46,21 @@ class Frame:
 
     pixels: Pixels
     duration_ms: int
+
+
+def alike(frames: Sequence[Frame]) -> list[Frame]:
+    """The frames with the same channels: where one has alpha, opaque ones get it as well.
+
+    Decoders drop the alpha of an opaque frame, and encoders take the first frame's word for all.
+    """
+    if len({frame.pixels.shape[2] for frame in frames}) == 1:
+        return list(frames)
+    return [
+        Frame(cv2.cvtColor(frame.pixels, cv2.COLOR_RGB2RGBA), frame.duration_ms)
+        if frame.pixels.shape[2] == 3
+        else frame
+        for frame in frames
+    ]
 
 
 class _Reel(Image.Image):
