@@ -8,6 +8,7 @@ from itertools import accumulate
 from typing import TYPE_CHECKING, Any, Final
 
 import cv2
+import numpy as np
 from PIL import Image
 
 from pixfleet.workers.errors import EncodeError, EncoderLostError
@@ -26,7 +27,6 @@ from .webp import with_alpha_flag
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    import numpy as np
     from numpy.typing import NDArray
 
     Pixels = NDArray[np.uint8]
@@ -56,7 +56,9 @@ def alike(frames: Sequence[Frame]) -> list[Frame]:
     if len({frame.pixels.shape[2] for frame in frames}) == 1:
         return list(frames)
     return [
-        Frame(cv2.cvtColor(frame.pixels, cv2.COLOR_RGB2RGBA), frame.duration_ms)
+        Frame(
+            np.asarray(cv2.cvtColor(frame.pixels, cv2.COLOR_RGB2RGBA), np.uint8), frame.duration_ms
+        )
         if frame.pixels.shape[2] == 3
         else frame
         for frame in frames
