@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, Protocol
 
 from pixfleet.workers.errors import EncoderLostError
@@ -14,7 +14,7 @@ from .efforts import Seen, efforts_of
 from .encoded import Considered, Encoded, FormatFailure
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from .efforts import EffortCurves
     from .goal import Goal
@@ -39,7 +39,20 @@ _NEAR: Final = 0.1
 _SPARED_BY_NEARING: Final = 0.02
 _LEAST_GAIN: Final = 0.01
 _MOST_FINER: Final = 2
+_BEYOND: Final = "beyond max_cpu_s_per_mp"
 _LEAST_SEEN_PX: Final = 100_000
+
+
+@dataclass(frozen=True, slots=True)
+class _Reckoned:
+    """What to expect of an effort, and why it should not be tried; empty: it should."""
+
+    name: str
+    effort: int
+    size: int
+    cpu_s: float
+    weight: float
+    why: str
 
 
 class Attempt(Protocol):
@@ -172,9 +185,14 @@ class Choice:
             return "a photograph"
         cpu_s = self._cpu_s(name, effort)
         hoped = _HOPED_SHARE * len(best.data)
-        if self._goal.weight(name, hoped, cpu_s) < self._to_beat(best):
-            return None
-        return "its CPU alone outweighs what it may save"
+        if self._goal.weight(name, hoped, cpu_s) >= self._to_beat(best):
+            return "its CPU alone outweighs what it may save"
+        finer_s = min(
+            (one.cpu_s for one in self._reckoned([best.format]) if not one.why), default=0
+        )
+        if finer and not self._affordable(cpu_s + min(finer)):
+            return f"the CPU is better spent on {best.format}: {_BEYOND}"
+        return None
 
     def _to_beat(self, best: Encoded) -> float:
         """The weight of the best one's bytes."""
@@ -236,10 +254,21 @@ class Choice:
 
     def _finer(self, formats: Sequence[str]) -> tuple[str, int] | None:
         """The effort beyond those tried that should weigh least; None where none should win."""
+        reckoned = list(self._reckoned(formats))
+        for one in reckoned:
+            if one.why:
+                self._leave(one.name, one.effort, one.size, one.why, one.cpu_s)
+        promising = [one for one in reckoned if not one.why]
+        if not promising:
+            return None
+        least = min(promising, key=lambda one: one.weight)
+        return least.name, least.effort
+
+    def _reckoned(self, formats: Sequence[str]) -> Iterator[_Reckoned]:
+        """The efforts beyond those tried, of formats whose bytes are known."""
         best = self._best and self._made[self._best]
         if not best or not best.reached or best.metric != "ssimulacra2":
-            return None
-        promising: list[tuple[float, str, int]] = []
+            return
         for name in formats:
             known = self._known_bytes(name)
             if known is None:
@@ -249,20 +278,17 @@ class Choice:
             for effort in efforts[efforts.index(at) + 1 :]:
                 if (name, effort) in self._made or (name, effort) in self._others:
                     continue
-                share = self._share(name, effort) / self._share(name, at)
+                expected = size * self._share(name, effort) / self._share(name, at)
                 cpu_s = self._cpu_s(name, effort, _KNOWING_PROBES) * self._busy(size)
-                weight = self._goal.weight(name, size * share, cpu_s)
-                if self._goal.weight(name, size * share, 0.0) >= self._to_beat(best):
+                weight = self._goal.weight(name, expected, cpu_s)
+                why = ""
+                if self._goal.weight(name, expected, 0.0) >= self._to_beat(best):
                     why = "should not come below the best"
                 elif weight > (1 - _LEAST_GAIN) * self._to_beat(best):
                     why = "its CPU outweighs the bytes it should save"
                 elif not self._affordable(cpu_s):
-                    why = "beyond max_cpu_s_per_mp"
-                else:
-                    promising.append((weight, name, effort))
-                    continue
-                self._leave(name, effort, round(size * share), why, cpu_s)
-        return min(promising)[1:] if promising else None
+                    why = _BEYOND
+                yield _Reckoned(name, effort, round(expected), cpu_s, weight, why)
 
     def _known_bytes(self, name: str) -> tuple[int, int] | None:
         """What the greatest effort tried took, or was going to take, and that effort."""
