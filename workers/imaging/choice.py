@@ -187,9 +187,7 @@ class Choice:
         hoped = _HOPED_SHARE * len(best.data)
         if self._goal.weight(name, hoped, cpu_s) >= self._to_beat(best):
             return "its CPU alone outweighs what it may save"
-        finer_s = min(
-            (one.cpu_s for one in self._reckoned([best.format]) if not one.why), default=0
-        )
+        finer = [one.cpu_s for one in self._reckoned([best.format]) if not one.why]
         if finer and not self._affordable(cpu_s + min(finer)):
             return f"the CPU is better spent on {best.format}: {_BEYOND}"
         return None
