@@ -12,6 +12,8 @@ from pixfleet.workers.errors import EncoderLostError
 from .candidate import BYTES_PER_POINT, Abandoned
 from .efforts import Seen, efforts_of
 from .encoded import Considered, Encoded, FormatFailure
+from .floors import FloorOriginal
+from .reckoning import TYPICAL_BYTES_PER_PX, Reckoning
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -25,15 +27,10 @@ _GRAPHICS_SMALLEST_FIRST: Final = ("webp", "png", "avif", "jxl", "jpeg", "heic")
 
 # A first search tells what bytes there are to be saved; efforts much dearer than the least wait.
 _OPENING_CPU: Final = 2.0
-# An encoder's CPU grows with what there is to code: at typical bytes it is 1.
-_TYPICAL_BYTES_PER_PX: Final = 0.12
-_CPU_OF_NOTHING: Final = 0.4
-_MOST_TYPICAL: Final = 3.0
 # The share of the best one's bytes that a format not yet tried may take, at best.
 _HOPED_SHARE: Final = 0.6
-# Encodings that a search takes, and one that knows what another effort of its format found.
-_PROBES, _KNOWING_PROBES = 2.2, 1.5
-_NEARING_PROBES: Final = 2.5
+# Encodings of a search that another effort of its format went before, and of one that ends near.
+_KNOWING_PROBES, _NEARING_PROBES = 1.5, 2.5
 # A search that ends this near over its target spares, on average, such a share of the bytes.
 _NEAR: Final = 0.1
 _SPARED_BY_NEARING: Final = 0.02
@@ -93,9 +90,14 @@ class Choice:
     ) -> None:
         self._original = original
         self._goal = goal
-        self._curves = curves
         self._attempt = attempt
         self._px = original.width * original.height
+        self._expect = Reckoning(
+            curves,
+            self._px,
+            graphic=original.graphic,
+            floors=isinstance(original, FloorOriginal),
+        )
         self._made: dict[tuple[str, int], Encoded] = {}
         self._others: dict[tuple[str, int], Considered] = {}
         self._failures: list[FormatFailure] = []
@@ -133,35 +135,19 @@ class Choice:
         likely = sorted(formats, key=order.index)
         if self._goal.byte_weight:
             return likely
-        return sorted(likely, key=lambda name: self._cpu_s(name, efforts_of(name)[0]))
-
-    def _cpu_s(self, name: str, effort: int, probes: float = _PROBES) -> float:
-        return probes * self._curves.cpu_s_per_mp(name, effort) * self._px / 1e6
-
-    def _share(self, name: str, effort: int) -> float:
-        return self._curves.bytes_share(name, effort, graphic=self._original.graphic)
-
-    def _busy(self, size: int) -> float:
-        """How much CPU a picture takes that codes to so many bytes, over a typical one."""
-        typical = min(_MOST_TYPICAL, size / (_TYPICAL_BYTES_PER_PX * self._px))
-        return _CPU_OF_NOTHING + (1 - _CPU_OF_NOTHING) * typical
+        return sorted(likely, key=lambda name: self._expect.cpu_s(name, efforts_of(name)[0]))
 
     def _opening(self, name: str) -> int:
         """The effort for typical bytes, among those not much dearer than the least."""
-        least, *_ = efforts_of(name)
-        size = _TYPICAL_BYTES_PER_PX * self._px
+        least, *others = efforts_of(name)
+        size = TYPICAL_BYTES_PER_PX * self._px
+        cpu_s = {effort: self._expect.cpu_s(name, effort) for effort in (least, *others)}
+        dear_s = _OPENING_CPU * cpu_s[least]
+        near = [one for one in others if cpu_s[one] <= dear_s and self._affordable(cpu_s[one])]
         return min(
-            (
-                effort
-                for effort in efforts_of(name)
-                if effort == least
-                or (
-                    self._cpu_s(name, effort) <= _OPENING_CPU * self._cpu_s(name, least)
-                    and self._affordable(self._cpu_s(name, effort))
-                )
-            ),
+            (least, *near),
             key=lambda effort: self._goal.weight(
-                name, size * self._share(name, effort), self._cpu_s(name, effort)
+                name, size * self._expect.share(name, effort), cpu_s[effort]
             ),
         )
 
@@ -171,7 +157,7 @@ class Choice:
             *self._made,
             *(at for at, one in self._others.items() if one.verdict != "not tried"),
         ]
-        spent_s = sum(self._cpu_s(name, effort) for name, effort in tried)
+        spent_s = sum(self._expect.cpu_s(name, effort) for name, effort in tried)
         return spent_s + cpu_s <= self._goal.max_cpu_s_per_mp * self._px / 1e6
 
     def _hopeless(self, name: str, effort: int) -> str | None:
@@ -183,7 +169,7 @@ class Choice:
             return None  # formats differ too much on drawn pictures for any guess
         if name == "png":
             return "a photograph"
-        cpu_s = self._cpu_s(name, effort)
+        cpu_s = self._expect.cpu_s(name, effort)
         hoped = _HOPED_SHARE * len(best.data)
         if self._goal.weight(name, hoped, cpu_s) >= self._to_beat(best):
             return "its CPU alone outweighs what it may save"
@@ -237,10 +223,10 @@ class Choice:
             return None
         size = known[0]
         spared = self._goal.weight(name, size * _SPARED_BY_NEARING, 0.0)
-        probe_s = self._cpu_s(name, effort, 1.0) * self._busy(size)
+        probe_s = self._expect.cpu_s(name, effort, probes=1.0, size=size)
         if self._goal.weight(name, 0.0, probe_s) > spared:
             return None
-        nearing_s = self._cpu_s(name, effort, _NEARING_PROBES) * self._busy(size)
+        nearing_s = self._expect.cpu_s(name, effort, probes=_NEARING_PROBES, size=size)
         return _NEAR if self._affordable(nearing_s) else None
 
     def _better(self, one: Encoded, other: Encoded) -> bool:
@@ -276,8 +262,8 @@ class Choice:
             for effort in efforts[efforts.index(at) + 1 :]:
                 if (name, effort) in self._made or (name, effort) in self._others:
                     continue
-                expected = size * self._share(name, effort) / self._share(name, at)
-                cpu_s = self._cpu_s(name, effort, _KNOWING_PROBES) * self._busy(size)
+                expected = size * self._expect.share(name, effort) / self._expect.share(name, at)
+                cpu_s = self._expect.cpu_s(name, effort, probes=_KNOWING_PROBES, size=size)
                 weight = self._goal.weight(name, expected, cpu_s)
                 why = ""
                 if self._goal.weight(name, expected, 0.0) >= self._to_beat(best):
@@ -302,7 +288,7 @@ class Choice:
     def _leave(
         self, name: str, effort: int, size: int | None, why: str, cpu_s: float | None = None
     ) -> None:
-        expected_s = self._cpu_s(name, effort) if cpu_s is None else cpu_s
+        expected_s = self._expect.cpu_s(name, effort) if cpu_s is None else cpu_s
         self._others[name, effort] = Considered(
             name, effort, None, size, None, expected_s, "not tried", why
         )
@@ -356,7 +342,7 @@ class Choice:
                 higher = (made.score or 0.0) - (least.score or 0.0)
                 same_score = math.exp(-BYTES_PER_POINT * higher)
                 share = len(made.data) / len(least.data) * same_score
-            cpu_s = made.cpu_s / made.probes / self._busy(len(made.data))
+            cpu_s = made.cpu_s / made.probes / self._expect.busy(len(made.data))
             cpu_s_per_mp = cpu_s / (self._px / 1e6)
             seen.append(Seen(name, effort, cpu_s_per_mp, share))
         return seen
