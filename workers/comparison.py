@@ -9,10 +9,10 @@ from pixfleet.config import contract
 
 from .errors import EncodeError
 from .failures import failure_of
-from .imaging.codecs import ALPHA_FORMATS, decode_own
+from .imaging.codecs import decode_own
 from .imaging.color import rgb_of
 from .imaging.decode import decode
-from .imaging.encode import Encoded, EncodeRequest, Floors, encode_variant
+from .imaging.encode import Encoded, EncodeRequest, encode_variant
 from .imaging.faces import FacesUnavailableError, find_faces
 from .imaging.geometry import Size, place
 from .imaging.habit import Fixed, FixedQuality, habit_of
@@ -23,6 +23,7 @@ from .imaging.regions import salient_region
 from .imaging.resize import resize
 from .intake import limits_of
 from .match import Match, Shown
+from .promise import target_and_floors
 from .storage.guard import open_source
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from pixfleet.producer.sources import Source
 
     from .imaging.faces import FaceBox
+    from .imaging.floors import Floors
     from .imaging.goal import Goal
     from .imaging.header import Header
     from .imaging.region_score import RegionScores
@@ -144,41 +146,37 @@ class _Picture:
         Raises:
             EncodeError: the format cannot be made.
         """
-        flat = self._original.alpha and name not in ALPHA_FORMATS
         habit = habit_of(name)
-        pixels = self._original.flat if flat else self._original.pixels
-        fixed = FixedQuality(habit, pixels, self._scorer(flat=flat))
+        fixed = FixedQuality(habit, self._original.pixels_for(name), self._scorer(name))
         show(f"{name}: fixed quality {habit.quality}")
         usual = _fixed(fixed, fixed.at(habit.quality), None)
-        matches: list[Match] = []
-        for floors in _promises(self._recipe.quality):
-            promise = str(floors) if isinstance(floors, contract.Floors) else f"{floors:g}"
-            matches.append(self._match(name, floors, promise, fixed, show))
-        return FormatComparison(name, habit.why, usual, tuple(matches))
+        promises = _promises(self._recipe.quality)
+        matches = tuple(self._match(name, quality, fixed, show) for quality in promises)
+        return FormatComparison(name, habit.why, usual, matches)
 
     def _match(
         self,
         name: Format,
         quality: float | contract.Floors,
-        promise: str,
         fixed: FixedQuality,
         show: Callable[[str], None],
     ) -> Match:
-        floors = _floors(quality)
+        promise = str(quality) if isinstance(quality, contract.Floors) else f"{quality:g}"
+        target, floors = target_and_floors(quality)
         show(f"{name}: pixfleet at {promise}")
-        ours = self._made(name, quality, floors)
+        ours = self._made(name, target, floors)
         show(f"{name}: the fixed encoder at the same bytes")
         same_bytes = _fixed(fixed, fixed.nearest_bytes(len(ours.data)), floors)
         show(f"{name}: the fixed encoder at the same score")
         nearest = fixed.nearest_score(ours.score, lambda scores: _reading(scores, floors))
         return Match(promise, ours, same_bytes, _fixed(fixed, nearest, floors))
 
-    def _made(self, name: Format, quality: float | contract.Floors, floors: Floors | None) -> Shown:
+    def _made(self, name: Format, target: float, floors: Floors | None) -> Shown:
         recipe = self._recipe
         request = EncodeRequest(
             formats=(name,),
             pick="each",
-            target=quality.salient if isinstance(quality, contract.Floors) else quality,
+            target=target,
             max_probes=recipe.max_probes,
             goal=self._goal,
             background=rgb_of(recipe.background),
@@ -187,8 +185,7 @@ class _Picture:
         (made,) = encode_variant(self._original.pixels, request)
         if not isinstance(made, Encoded):
             raise made.error
-        flat = self._original.alpha and name not in ALPHA_FORMATS
-        scores = self._scorer(flat=flat).score(decode_own(name, made.data), tiles=True)
+        scores = self._scorer(name).score(decode_own(name, made.data), tiles=True)
         return Shown(
             encoder=made.encoder,
             quality=made.quality,
@@ -200,22 +197,16 @@ class _Picture:
             notes=made.notes,
         )
 
-    def _scorer(self, *, flat: bool) -> RegionScorer:
+    def _scorer(self, name: Format) -> RegionScorer:
+        flat = self._original.flattens(name)
         if flat not in self._scorers:
-            reference = self._original.flat_reference if flat else self._original.reference
-            self._scorers[flat] = RegionScorer(reference, self.region)
+            self._scorers[flat] = RegionScorer(self._original.reference_for(name), self.region)
         return self._scorers[flat]
 
 
 def _promises(quality: float | contract.Floors) -> tuple[float | contract.Floors, ...]:
     """The recipe's; two floors are shown beside their salient floor for all pixels."""
     return (quality.salient, quality) if isinstance(quality, contract.Floors) else (quality,)
-
-
-def _floors(quality: float | contract.Floors) -> Floors | None:
-    if isinstance(quality, contract.Floors):
-        return Floors(quality.salient, quality.background)
-    return None
 
 
 def _reading(scores: RegionScores, floors: Floors | None) -> float:

@@ -24,7 +24,6 @@ from .imaging.encode import (
     Considered,
     Encoded,
     EncodeRequest,
-    Floors,
     FormatFailure,
     Goal,
     Lessons,
@@ -36,6 +35,7 @@ from .imaging.exif import copyright_exif
 from .imaging.metadata import stripped
 from .imaging.requantise import requantiser
 from .memo.memo import Memo, MemoEntry, MemoValue
+from .promise import target_and_floors
 from .sight import detector
 from .spend.lifetime import Lifetime, price_book
 
@@ -222,12 +222,9 @@ class VariantMaker:
                 raise _NotWhole(entry, failures)
             return entry
 
-        if self._memo is None:
-            try:
-                return self._written(compute(), spec)
-            except _NotWhole as part:
-                return self._written(part.entry, spec, part.failures)
         try:
+            if self._memo is None:
+                return self._written(compute(), spec)
             entry, hit = self._memo.once(self._key(spec), compute)
         except _NotWhole as part:
             return self._written(part.entry, spec, part.failures)
@@ -236,11 +233,11 @@ class VariantMaker:
     def _request(self, spec: VariantSpec, parked: Parked, *, frames: int) -> EncodeRequest:
         recipe = self._recipe
         height, width = parked.pixels.shape[:2]
-        quality = spec.quality or recipe.quality
+        target, floors = target_and_floors(spec.quality or recipe.quality)
         return EncodeRequest(
             formats=spec.formats,
             pick=spec.pick,
-            target=quality.salient if isinstance(quality, contract.Floors) else quality,
+            target=target,
             max_probes=recipe.max_probes,
             goal=self._lifetime(spec).goal(recipe),
             curves=self._efforts.curves(),
@@ -249,11 +246,7 @@ class VariantMaker:
             exif=parked.exif,
             source=parked.source,
             max_bytes=spec.max_bytes,
-            floors=(
-                Floors(quality.salient, quality.background)
-                if isinstance(quality, contract.Floors)
-                else None
-            ),
+            floors=floors,
             max_encoder_bytes=self._max_encoder_bytes,
             watch=lambda name: self._trials.attempt(spec.name, name, height * width * frames),
         )

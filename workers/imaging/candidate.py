@@ -7,14 +7,13 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from . import png
-from .codecs import ALPHA_FORMATS, check_sides, lossy_codecs
+from .codecs import check_sides, lossy_codecs
 from .search import BELOW, Outcome, Probe, predicted_quality, search, surprise_of
 from .webp import lossless_webp
 
 if TYPE_CHECKING:
     from .codec import Codec, Metadata
     from .original import Original
-    from .ssimulacra2 import Reference
 
 # A file shrinks by about this much for a point of SSIMULACRA2 between 65 and 85 (medians of the
 # encoders .048 to .063), and a JPEG to about this share in its lossless finish.
@@ -94,7 +93,6 @@ def attempt(original: Original, name: str, trial: Trial) -> Candidate:
 
 
 def _lossy(original: Original, name: str, trial: Trial) -> Candidate:
-    flat = original.alpha and name not in ALPHA_FORMATS
     best: Candidate | None = None
     maker: Codec | None = None
     spent = 0
@@ -104,7 +102,7 @@ def _lossy(original: Original, name: str, trial: Trial) -> Candidate:
     codecs = [*(one for one in others if lessons.in_reach(one.encoder, trial.target)), last]
     for codec in codecs:
         left = replace(trial, max_probes=trial.max_probes - spent)
-        outcome = _searched(original, codec, left, flat=flat, last=codec is last)
+        outcome = _searched(original, codec, left, last=codec is last)
         spent += outcome.probes
         topped = outcome.topped
         candidate = Candidate(
@@ -126,7 +124,7 @@ def _lossy(original: Original, name: str, trial: Trial) -> Candidate:
             break
     assert best is not None  # noqa: S101 (lossy_codecs is never empty)
     assert maker is not None  # noqa: S101 (set with best)
-    notes = ["laid on the background"] if flat else []
+    notes = ["laid on the background"] if original.flattens(name) else []
     if not best.reached:
         missed = "unreachable" if topped else f"not reached in {spent} probes"
         notes.append(f"target {missed}: best {best.score:.1f}")
@@ -134,9 +132,9 @@ def _lossy(original: Original, name: str, trial: Trial) -> Candidate:
     return replace(best, data=data, probes=spent, notes=tuple(notes))
 
 
-def _searched(original: Original, codec: Codec, trial: Trial, *, flat: bool, last: bool) -> Outcome:
-    pixels = original.flat if flat else original.pixels
-    reference: Reference = original.flat_reference if flat else original.reference
+def _searched(original: Original, codec: Codec, trial: Trial, *, last: bool) -> Outcome:
+    pixels = original.pixels_for(codec.format)
+    reference = original.reference_for(codec.format)
 
     def probe(quality: float) -> Probe:
         data = codec.encode(pixels, quality, trial.metadata)

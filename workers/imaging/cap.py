@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from pixfleet.workers.errors import EncodeError
 
 from . import png
-from .codecs import ALPHA_FORMATS, lossy_codecs
+from .codecs import lossy_codecs
 from .search import BELOW
 
 if TYPE_CHECKING:
@@ -49,12 +49,9 @@ def capped(
         EncodeError: ``max_bytes_unreachable``: even the lowest quality takes more.
     """
     name = promised.format
-    flat = original.alpha and name not in ALPHA_FORMATS
-    pixels = original.flat if flat else original.pixels
     fit = _palette if name == "png" else _lossy
-    fitting = fit(pixels, name, trial, max_bytes)
-    reference = original.flat_reference if flat else original.reference
-    score = reference.score(fitting.decoded)
+    fitting = fit(original.pixels_for(name), name, trial, max_bytes)
+    score = original.reference_for(name).score(fitting.decoded)
     note = (
         f"max_bytes = {max_bytes} costs {max(0.0, promised.score - score):.1f} points: "
         f"{promised.score:.1f} takes {len(promised.data)} bytes"

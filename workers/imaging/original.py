@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
+from .codecs import ALPHA_FORMATS
 from .lessons import Lessons
 from .ssimulacra2 import Reference
 from .texture import Texture, texture
@@ -59,6 +60,18 @@ class Original:
     def flat_reference(self) -> Reference:
         """For candidates on the background."""
         return Reference(self.flat) if self.alpha else self.reference
+
+    def flattens(self, format_name: str) -> bool:
+        """The format has no room for the image's alpha."""
+        return self.alpha and format_name not in ALPHA_FORMATS
+
+    def pixels_for(self, format_name: str) -> Pixels:
+        """What a format is given to encode."""
+        return self.flat if self.flattens(format_name) else self.pixels
+
+    def reference_for(self, format_name: str) -> Reference:
+        """What a format's candidates are scored against."""
+        return self.flat_reference if self.flattens(format_name) else self.reference
 
     @cached_property
     def texture(self) -> Texture:
