@@ -246,6 +246,12 @@ class ImageJob(Frozen):
     tenant: str = Field(default="default", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")
     idempotency_key: str | None = Field(default=None, max_length=200)
     queue: Literal["interactive", "bulk"] = "bulk"
+    deadline_s: float | None = Field(
+        default=None,
+        gt=0,
+        description="seconds from its submission within which a worker must have taken it up, "
+        "or it fails",
+    )
     batch: str | None = Field(default=None, pattern=r"^[A-Za-z0-9._-]{1,64}$")
 
     @property

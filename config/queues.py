@@ -11,5 +11,7 @@ ENCODE: Final = "encode"
 BULK: Final = "bulk"
 """Nobody waits."""
 
+HOMES: Final = (INTERACTIVE, BULK)
+"""Where jobs wait for their turn."""
 QUEUES: Final = (INTERACTIVE, ENCODE, BULK)
 """In the order in which a worker prefers them."""

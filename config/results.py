@@ -10,7 +10,11 @@ from pydantic import BeforeValidator, Field, PlainSerializer
 
 from .contract import SCHEMA_VERSION, Format, Frozen
 
-JobState = Literal["queued", "running", "done", "failed"]
+JobState = Literal[
+    "waiting", "queued", "delayed", "running", "done", "failed", "quarantined", "cancelled"
+]
+"""waiting: its turn on the queue has not come; delayed: waits for a retry; the last four are ends,
+quarantined the one of a job that used up its attempts."""
 ManifestStatus = Literal["done", "partial", "failed"]
 
 

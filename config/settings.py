@@ -44,6 +44,31 @@ class BrokerSettings(BaseSettings):
     )
 
 
+class QueueSettings(BaseSettings):
+    """How jobs come onto the queues."""
+
+    model_config = _group("QUEUE_")
+
+    depth: int = Field(
+        default=256,
+        ge=20,
+        description="jobs on a queue at once; the rest wait in their tenants' lists, which take "
+        "turns. Above the number of children of all workers",
+    )
+    tenant_in_flight: int = Field(
+        default=0,
+        ge=0,
+        description="jobs of one tenant on a queue or in work at once; 0: as many as there is "
+        "room for",
+    )
+    max_backlog: int = Field(
+        default=500_000,
+        ge=0,
+        description="jobs that may wait for workers (3 kB of Redis each); further ones are "
+        "refused, with the time to come again; 0: no limit",
+    )
+
+
 class WorkerSettings(BaseSettings):
     """One worker process and its children."""
 
@@ -84,6 +109,11 @@ class WorkerSettings(BaseSettings):
     )
     retry_backoff_s: float = Field(
         default=1, gt=0, description="seconds before the first retry; doubles, with jitter"
+    )
+    sweep_interval_s: float = Field(
+        default=2,
+        gt=0,
+        description="seconds between two looks for jobs whose worker, message or turn was lost",
     )
 
     @property
@@ -194,6 +224,7 @@ class MonitorSettings(BaseSettings):
 
 GROUPS: tuple[type[BaseSettings], ...] = (
     BrokerSettings,
+    QueueSettings,
     WorkerSettings,
     LimitSettings,
     StoreSettings,
@@ -211,6 +242,7 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(frozen=True, extra="ignore")
 
     broker: BrokerSettings
+    queue: QueueSettings
     worker: WorkerSettings
     limits: LimitSettings
     store: StoreSettings
@@ -230,6 +262,7 @@ class Settings(BaseSettings):
         try:
             settings = cls.model_construct(
                 broker=BrokerSettings(),
+                queue=QueueSettings(),
                 worker=WorkerSettings(),
                 limits=LimitSettings(),
                 store=StoreSettings(),

@@ -9,11 +9,14 @@
 from pixfleet.config.contract import ImageJob, Recipe, VariantSpec
 from pixfleet.config.results import Manifest
 
+from .admission import BacklogFullError
 from .client import JobHandle, Producer
-from .ledger import JobStatus, LedgerUnavailableError, ResultTimeoutError, UnknownJobError
+from .connection import LedgerUnavailableError
+from .ledger import JobStatus, ResultTimeoutError, UnknownJobError
 from .picture import picture_html
 
 __all__ = [
+    "BacklogFullError",
     "ImageJob",
     "JobHandle",
     "JobStatus",

@@ -30,7 +30,8 @@ from pixfleet.config.state import running_broker
 from .cli_picture import picture
 from .cli_recipes import recipes_app
 from .client import Producer
-from .ledger import LedgerUnavailableError, ResultTimeoutError, UnknownJobError
+from .connection import LedgerUnavailableError
+from .ledger import ResultTimeoutError, UnknownJobError
 from .manifests import ManifestInvalidError
 from .sources import SourceNotFoundError, find_sources
 from .terminal import (

@@ -7,18 +7,18 @@ import uuid
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from pixfleet.config.contract import TASK_PREPARE, TASK_SUMMARIZE, ImageJob
-from pixfleet.config.queues import ENCODE
+from pixfleet.config.contract import TASK_PREPARE, ImageJob
 from pixfleet.config.recipes import load_recipe
 from pixfleet.config.settings import Settings
 
+from .admission import admit
+from .connection import connect
 from .envelope import envelope
-from .ledger import Ledger, Registration, connect
+from .ledger import Ledger, Registration
+from .sqs import post_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
-
-    from celery import Celery
 
     from pixfleet.config.results import Manifest
 
@@ -69,86 +69,73 @@ class Producer:
         settings = Settings.load()
         if broker is not None:
             settings = settings.with_broker(broker, ledger or "")
-        self._settings = settings
-        self._queues_in_redis = not settings.broker.broker.startswith("sqs:")
-        self._app: Celery | None = None
-        self.ledger = Ledger(connect(settings.ledger_url))
+        self.ledger = Ledger(connect(settings.ledger_url), settings.queue, post_of(settings))
 
-    def submit(self, job: ImageJob) -> JobHandle:
+    def submit(self, job: ImageJob, *, patience_s: float = 0) -> JobHandle:
         """Queue one job.
 
         Raises:
             RecipeNotFoundError: the recipe's file does not exist.
+            BacklogFullError: too many jobs wait, still after ``patience_s``; says when to come
+                again.
             LedgerUnavailableError: Redis did not answer.
         """
-        return next(self.submit_many([job]))
+        return next(self.submit_many([job], patience_s=patience_s))
 
-    def submit_many(self, jobs: Iterable[ImageJob]) -> Iterator[JobHandle]:
+    def submit_many(
+        self, jobs: Iterable[ImageJob], *, patience_s: float = 0
+    ) -> Iterator[JobHandle]:
         """Queue jobs as fast as they come, some hundred a round trip, with bounded memory.
 
         Lazy, like every generator: a handle is yielded per job, in order, and jobs are queued as
         the iterator is driven.
+
+        Raises:
+            BacklogFullError: as ``submit``; after the handles of those that were accepted.
         """
         for chunk in _chunks(jobs, _CHUNK):
-            registrations = [self._registration(job) for job in chunk]
-            accepted = self.ledger.register(registrations)
-            for job, registration, new in zip(chunk, registrations, accepted, strict=True):
-                if new and not self._queues_in_redis:
-                    self._send(TASK_PREPARE, registration.id, _message(job), job.queue)
-                yield JobHandle(registration.id, new, self.ledger)
+            registrations = [registration(job) for job in chunk]
+            answers, refusal = admit(self.ledger, registrations, patience_s)
+            for job, new in zip(registrations, answers, strict=True):
+                if new is not None:
+                    yield JobHandle(job.id, new, self.ledger)
+            if refusal:
+                raise refusal
 
     def close_batch(self, batch: str, *, output: str, title: str = "") -> None:
         """No more jobs will come: the summary is written as soon as the last one has ended."""
         self.ledger.close_batch(batch, {"output": output, "title": title})
         status = self.ledger.batch(batch)
         if status.ended >= status.submitted:
-            self.summarize(batch)
-
-    def summarize(self, batch: str) -> None:
-        """Ask for the batch's manifest and report; asking twice writes the same files."""
-        message = {"batch": batch}
-        if self._queues_in_redis:
-            task_id = str(uuid.uuid4())
-            self.ledger.redis.lpush(ENCODE, envelope(TASK_SUMMARIZE, task_id, message, ENCODE))
-        else:
-            self._send(TASK_SUMMARIZE, str(uuid.uuid4()), message, ENCODE)
+            self.ledger.summarize(batch)
 
     def batch(self, batch: str) -> BatchStatus:
         """Where a batch stands."""
         return self.ledger.batch(batch)
 
-    def _registration(self, job: ImageJob) -> Registration:
-        job_id = str(
-            uuid.uuid5(_JOB_IDS, f"{job.tenant}\0{job.idempotency_key}")
-            if job.idempotency_key
-            else uuid.uuid4()
-        )
-        recipe = job.recipe if isinstance(job.recipe, str) else job.recipe.name
-        message = (
-            envelope(TASK_PREPARE, job_id, _message(job), job.queue)
-            if self._queues_in_redis
-            else b""
-        )
-        return Registration(
-            id=job_id,
-            tenant=job.tenant,
-            recipe=recipe,
-            source=job.source,
-            queue=job.queue,
-            batch=job.batch or "",
-            message=message,
-        )
 
-    def _send(self, task: str, task_id: str, message: dict[str, Any], queue: str) -> None:
-        if self._app is None:
-            # Celery's own sender, only where the envelope cannot be pushed by hand.
-            from celery import Celery  # noqa: PLC0415 (0.3 s that Redis users need not pay)
+def registration(job: ImageJob, job_id: str = "") -> Registration:
+    """What the ledger is told of a job; with ``job_id`` one that a foreign client has queued.
 
-            from pixfleet.config.broker import celery_options  # noqa: PLC0415 (imports kombu)
-
-            self._app = Celery("pixfleet")
-            self._app.conf.update(celery_options(self._settings))
-        self._app.send_task(task, args=[message], task_id=task_id, queue=queue, ignore_result=True)
+    Raises:
+        RecipeNotFoundError: the recipe's file does not exist.
+    """
+    own_id = job_id or str(
+        uuid.uuid5(_JOB_IDS, f"{job.tenant}\0{job.idempotency_key}")
+        if job.idempotency_key
+        else uuid.uuid4()
+    )
+    return Registration(
+        id=own_id,
+        tenant=job.tenant,
+        recipe=job.recipe if isinstance(job.recipe, str) else job.recipe.name,
+        source=job.source,
+        queue=job.queue,
+        batch=job.batch or "",
+        message=envelope(TASK_PREPARE, own_id, _message(job), job.queue),
+        deadline_s=job.deadline_s or 0,
+        adopted=bool(job_id),
+    )
 
 
 def _message(job: ImageJob) -> dict[str, Any]:

@@ -1,7 +1,8 @@
-"""A Celery message made by hand, for queues in Redis.
+"""A Celery message made by hand.
 
 Celery's own ``send_task`` costs about half a millisecond a job, most of it connection bookkeeping;
-an envelope of the same protocol can be pushed in a pipeline, in one step with the job's record.
+an envelope of the same protocol is kept with the job's record, so that a script can put it on a
+queue whenever that is needed, as often as needed.
 
 Source: Celery 5 message protocol, version 2; kombu's virtual transport for Redis.
 """
@@ -12,14 +13,20 @@ import base64
 import json
 import os
 import socket
-import uuid
 from typing import Any, Final
 
+TAG: Final = "@TAG@"
+"""Stands for the delivery's own tag: what puts the message on a queue writes it."""
 _ORIGIN: Final = f"{os.getpid()}@{socket.gethostname()}"
 
 
-def envelope(task: str, job_id: str, argument: dict[str, Any], queue: str) -> bytes:
-    """The message that runs ``task(argument)`` under the task id ``job_id`` from ``queue``."""
+def envelope(
+    task: str, task_id: str, argument: dict[str, Any], queue: str, *, tag: str = TAG
+) -> bytes:
+    """The message that runs ``task(argument)`` under ``task_id`` from ``queue``.
+
+    One that is to be sent without the ledger's scripts needs a ``tag`` of its own.
+    """
     callbacks = {"callbacks": None, "errbacks": None, "chain": None, "chord": None}
     body = json.dumps([[argument], {}, callbacks], separators=(",", ":")).encode()
     message = {
@@ -29,8 +36,8 @@ def envelope(task: str, job_id: str, argument: dict[str, Any], queue: str) -> by
         "headers": {
             "lang": "py",
             "task": task,
-            "id": job_id,
-            "root_id": job_id,
+            "id": task_id,
+            "root_id": task_id,
             "parent_id": None,
             "group": None,
             "retries": 0,
@@ -43,13 +50,13 @@ def envelope(task: str, job_id: str, argument: dict[str, Any], queue: str) -> by
             "ignore_result": True,
         },
         "properties": {
-            "correlation_id": job_id,
+            "correlation_id": task_id,
             "reply_to": "",
             "delivery_mode": 2,
             "delivery_info": {"exchange": "", "routing_key": queue},
             "priority": 0,
             "body_encoding": "base64",
-            "delivery_tag": str(uuid.uuid4()),
+            "delivery_tag": tag,
         },
     }
     return json.dumps(message, separators=(",", ":")).encode()

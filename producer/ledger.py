@@ -5,33 +5,32 @@ Redis holds a hash per job; workers move it (pixfleet.workers.fleet.jobs), produ
 
 from __future__ import annotations
 
+import json
 import time
+import uuid
 import zlib
-from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib import resources
 from typing import TYPE_CHECKING, Any, Final, cast
 
-import redis
-from redis.backoff import ExponentialWithJitterBackoff
-from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import RedisError
-from redis.exceptions import TimeoutError as RedisTimeoutError
-from redis.retry import Retry
-
 from pixfleet.config import keys
+from pixfleet.config.contract import TASK_SUMMARIZE
+from pixfleet.config.queues import ENCODE
 from pixfleet.config.results import JobState, Manifest
-from pixfleet.config.settings import SettingsError
+from pixfleet.config.settings import QueueSettings
+
+from .connection import answering
+from .envelope import envelope
+from .scripts import Scripts
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterable, Iterator
+    from collections.abc import Iterator, Sequence
+
+    import redis
+
+    from .scripts import Post
 
 _POLL_FIRST_S: Final = 0.02
 _POLL_MOST_S: Final = 0.5
-
-
-class LedgerUnavailableError(ConnectionError):
-    """The ledger's Redis did not answer; says which, without its password."""
 
 
 class UnknownJobError(LookupError):
@@ -57,6 +56,21 @@ class JobStatus:
     """UTC seconds"""
     ended_at: float | None
     worker: str
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """What became of one worker's attempt at a job."""
+
+    fence: int
+    owner: str
+    """host and process id"""
+    began: float
+    """UTC seconds"""
+    ended: float
+    how: str
+    """lost, given_back, delayed, or the state in which the job ended"""
+    why: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +105,7 @@ class BatchStatus:
 
 @dataclass(frozen=True, slots=True)
 class Registration:
-    """One job to be registered; ``message`` empty where a broker beyond Redis carries it."""
+    """One job to be registered."""
 
     id: str
     tenant: str
@@ -100,62 +114,56 @@ class Registration:
     queue: str
     batch: str
     message: bytes
+    """the envelope that runs the job's first step"""
+    deadline_s: float = 0
+    """seconds from now until it must have begun; 0: none"""
+    adopted: bool = False
+    """a foreign client has put its message on the queue already"""
 
 
-def connect(url: str) -> redis.Redis:
-    """A client that retries a broken connection three times, with jitter.
-
-    Raises:
-        SettingsError: the URL is not one of a Redis.
-    """
-    backoff = ExponentialWithJitterBackoff(base=0.05, cap=1.0)
-    try:
-        return redis.Redis.from_url(  # pyright: ignore[reportReturnType] (async overload)
-            url,
-            retry=Retry(backoff, 3),
-            retry_on_error=[RedisConnectionError, RedisTimeoutError],
-            socket_connect_timeout=5,
-            health_check_interval=30,
-        )
-    except ValueError:  # not repeated: it may hold a password
-        raise SettingsError(
-            "the broker's URL (--broker, PIXFLEET_BROKER or PIXFLEET_LEDGER) is not one of a "
-            "Redis: redis://host:6379/0, rediss:// for TLS, redis+socket:///path?virtual_host=0"
-        ) from None
+def counts(manifest: Manifest) -> dict[str, int]:
+    """What a job's end adds to its batch and to the totals, money and time apart."""
+    return {
+        "images": 1,
+        "variants": len(manifest.variants),
+        "bytes_in": manifest.bytes or 0,
+        "bytes_out": sum(variant.bytes for variant in manifest.variants),
+        "pixels": (manifest.width or 0) * (manifest.height or 0),
+        "memo_hits": manifest.receipt.memo_hits,
+    }
 
 
 class Ledger:
-    """The ledger's records, for reading and registering."""
+    """The ledger's records, for reading and registering.
 
-    def __init__(self, client: redis.Redis) -> None:
+    ``post`` sends messages to queues that are not in Redis; without it they are.
+    """
+
+    def __init__(
+        self, client: redis.Redis, queues: QueueSettings | None = None, post: Post | None = None
+    ) -> None:
         self.redis = client
-        script = (resources.files("pixfleet.producer") / "submit.lua").read_text(encoding="utf-8")
-        self._submit = client.register_script(script)
+        self.scripts = Scripts(client, queues or QueueSettings(), post)
+        self._submit = self.scripts.load("pixfleet.producer", "submit")
 
-    def register(self, jobs: Iterable[Registration]) -> list[bool]:
-        """Register (and, on Redis, queue) jobs in one round trip; False: was known already."""
-        with answering(self.redis):
-            pipe = self.redis.pipeline(transaction=False)
-            for job in jobs:
-                self._submit(
-                    keys=[
-                        keys.JOB + job.id,
-                        keys.BATCH + job.batch,
-                        keys.BATCH_JOBS + job.batch,
-                        job.queue,
-                    ],
-                    args=[
-                        job.id,
-                        job.tenant,
-                        job.recipe,
-                        job.source,
-                        job.queue,
-                        job.batch,
-                        job.message,
-                    ],
-                    client=pipe,
-                )
-            return [answer == 1 for answer in pipe.execute()]
+    def register(self, jobs: Sequence[Registration]) -> list[tuple[int, int]]:
+        """Register jobs in one round trip; each comes onto its queue when it is its turn.
+
+        An answer for each: 1 accepted, 0 known already, -1 refused because too many jobs wait;
+        and the seconds after which a refused one should be tried again.
+
+        Raises:
+            LedgerUnavailableError: Redis did not answer.
+        """
+        calls = [
+            (
+                *(job.id, job.tenant, job.recipe, job.source, job.queue, job.batch),
+                *(job.message, job.deadline_s, int(job.adopted)),
+            )
+            for job in jobs
+        ]
+        answers = self.scripts.run_many(self._submit, calls)
+        return [(what, wait_s) for what, wait_s in answers]
 
     def status(self, job_id: str) -> JobStatus:
         """Where the job stands.
@@ -185,6 +193,13 @@ class Ledger:
             ended_at=float(text[6]) if text[6] else None,
             worker=text[7],
         )
+
+    def attempts(self, job_id: str) -> list[Attempt]:
+        """The attempts at a job that are over, the oldest first; of many, the newest twenty."""
+        with answering(self.redis):
+            history = cast("bytes | None", self.redis.hget(keys.JOB + job_id, "history"))
+        lines = history.decode().split("\n") if history else []
+        return [Attempt(**json.loads(line)) for line in lines]
 
     def manifest(self, job_id: str) -> Manifest | None:
         """The manifest of an ended job, None while it has none."""
@@ -243,6 +258,14 @@ class Ledger:
         with answering(self.redis):
             self.redis.hset(keys.BATCH + batch, "cancelled", "1")
 
+    def summarize(self, batch: str) -> None:
+        """Ask for the batch's manifest and report; asking twice writes the same files."""
+        task_id = str(uuid.uuid4())
+        message = envelope(TASK_SUMMARIZE, task_id, {"batch": batch}, ENCODE, tag=task_id)
+        with answering(self.redis):
+            self.redis.zadd(keys.SUMMARIES, {batch: time.time()})
+        self.scripts.send(ENCODE, [message])
+
     def batch_fields(self, batch: str) -> dict[str, str]:
         """Everything that is recorded of a batch."""
         with answering(self.redis):
@@ -275,23 +298,3 @@ class Ledger:
             wall_s=max(0.0, float(fields.get("last_at", 0)) - float(fields.get("first_at", 0))),
             problem=fields.get("problem", ""),
         )
-
-
-@contextmanager
-def answering(client: redis.Redis) -> Generator[None]:
-    """Translate a Redis that is away into one clear error.
-
-    Raises:
-        LedgerUnavailableError: with the address, without user or password.
-    """
-    try:
-        yield
-    except (RedisConnectionError, RedisTimeoutError) as error:
-        where = client.connection_pool.connection_kwargs
-        address = where.get("path") or f"{where.get('host')}:{where.get('port')}"
-        raise LedgerUnavailableError(
-            f"no answer from Redis at {address}: {error}; is the broker running? "
-            "`pixfleet up` starts an embedded one, PIXFLEET_BROKER names another"
-        ) from None
-    except RedisError as error:
-        raise LedgerUnavailableError(f"Redis refused: {error}") from error

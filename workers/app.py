@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 import time
 import warnings
@@ -15,10 +16,11 @@ from celery.platforms import SecurityWarning
 from pixfleet.config import keys
 from pixfleet.config.broker import celery_options
 from pixfleet.config.settings import Settings
-from pixfleet.producer.ledger import LedgerUnavailableError, answering, connect
+from pixfleet.producer.connection import LedgerUnavailableError, answering, connect
 
 from .fleet.ending import SwiftEnding, worker_idle
 from .fleet.giveback import GiveBack
+from .fleet.sweeper import Sweep
 
 # Celery acknowledges late on purpose; it reminds us at every start that it may do so.
 warnings.filterwarnings("ignore", message=".*worker_cancel_long_running_tasks.*")
@@ -29,7 +31,7 @@ app = Celery("pixfleet")
 app.conf.update(celery_options(settings))
 app.conf.update(
     worker_soft_shutdown_timeout=settings.worker.soft_shutdown_s,
-    pixfleet_ledger=settings.ledger_url,
+    pixfleet_settings=settings,
     imports=[
         "pixfleet.workers.tasks.prepare",
         "pixfleet.workers.tasks.encode",
@@ -37,7 +39,17 @@ app.conf.update(
         "pixfleet.workers.tasks.summarize",
     ],
 )
-app.steps["worker"].update({SwiftEnding, GiveBack})  # pyright: ignore[reportOptionalSubscript]
+app.steps["worker"].update({SwiftEnding, GiveBack, Sweep})  # pyright: ignore[reportOptionalSubscript]
+
+
+class _Lines:
+    """Whole lines on stderr, without a lock: a child forked while a thread held it would hang."""
+
+    @staticmethod
+    def msg(text: str) -> None:
+        os.write(2, f"{text}\n".encode(errors="replace"))
+
+    debug = info = warning = error = critical = msg
 
 
 def _log_to_stderr() -> None:
@@ -50,7 +62,7 @@ def _log_to_stderr() -> None:
             structlog.processors.format_exc_info,
             structlog.dev.ConsoleRenderer() if terminal else structlog.processors.JSONRenderer(),
         ],
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=lambda *_: _Lines(),
     )
 
 

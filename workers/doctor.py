@@ -16,7 +16,7 @@ from pixfleet.config import keys
 from pixfleet.config.prices import load_prices
 from pixfleet.config.settings import Settings, SettingsError
 from pixfleet.config.state import running_broker, state_dir
-from pixfleet.producer.ledger import LedgerUnavailableError, answering, connect
+from pixfleet.producer.connection import LedgerUnavailableError, answering, connect
 
 from .embedded import BrokerError, find_server
 from .errors import WorkError

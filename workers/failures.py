@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import structlog
 
 from pixfleet.config.results import Failure
 
 from .errors import INTERRUPTIONS, WorkError
+from .fleet.jobs import CANCELLED, WORKER_LOST
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pixfleet.producer.ledger import Attempt
 
 _log = structlog.get_logger()
 
@@ -31,14 +39,26 @@ def failure_of(error: BaseException, variant: str | None = None) -> Failure:
     return Failure(code=code, message=message, hint=hint, variant=variant)
 
 
-WORKER_LOST = Failure(
-    code="worker_lost",
-    message="every worker that took this job up died with it",
-    hint="the image probably needs more memory or time than a child has, or breaks a decoder: "
-    "look into the worker's log, lower the limits, or leave the image out",
+CANCELLED_EARLY = Failure(
+    code=CANCELLED,
+    message="the job was cancelled before a worker took it up",
+    hint="`pixfleet retry` queues it again",
 )
-CANCELLED = Failure(
-    code="cancelled",
-    message="the batch was cancelled before a worker took this job up",
-    hint="submit it again",
+TOO_LATE = Failure(
+    code="deadline_passed",
+    message="no worker took this job up within its deadline",
+    hint="start more workers, or give the job more time (deadline_s); `pixfleet retry` queues it "
+    "again without a deadline",
 )
+
+
+def worker_lost(attempts: Sequence[Attempt]) -> Failure:
+    """The end of a job whose attempts are used up, and how each of them ended."""
+    ends = "; ".join(f"{attempt.owner}: {attempt.why}" for attempt in attempts)
+    return Failure(
+        code=WORKER_LOST,
+        message=f"every worker that took this job up was lost with it ({ends})",
+        hint="the image probably needs more memory or time than a child has, or breaks a decoder: "
+        "look into those workers' logs, lower the limits, or leave the image out; `pixfleet retry` "
+        "tries again",
+    )

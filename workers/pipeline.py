@@ -22,7 +22,6 @@ from celery import Celery, chord
 from pixfleet.config.contract import (
     TASK_ENCODE,
     TASK_FINALIZE,
-    TASK_SUMMARIZE,
     ImageJob,
     Recipe,
     VariantSpec,
@@ -121,11 +120,6 @@ def fan_out(
     header = [app.signature(TASK_ENCODE, args=[member], queue=_queue(queue)) for member in members]
     body = app.signature(TASK_FINALIZE, args=[finish], queue=_queue(queue))
     chord(header, body).apply_async()
-
-
-def summarize(app: Celery, batch: str) -> None:
-    """Send what closes a batch: its manifest and its report."""
-    app.send_task(TASK_SUMMARIZE, args=[{"batch": batch}], queue=ENCODE, ignore_result=True)
 
 
 def _queue(queue: str) -> str:

@@ -51,7 +51,7 @@ class Prepared:
     """variants whose pixels are parked for a chord"""
 
 
-def prepare_job(runtime: Runtime, job: ImageJob, draft: Manifest) -> Prepared:
+def prepare_job(runtime: Runtime, job: ImageJob, draft: Manifest, fence: int) -> Prepared:
     """Fetch, check and decode the source, make what is cheap, park what fans out.
 
     What fails for good, and what nobody foresaw, is in the draft's failures.
@@ -59,11 +59,13 @@ def prepare_job(runtime: Runtime, job: ImageJob, draft: Manifest) -> Prepared:
     Raises:
         RetryableError: the store was unavailable.
     """
-    return _Preparation(runtime, job, draft).run()
+    return _Preparation(runtime, job, draft, fence).run()
 
 
-def encode_member(runtime: Runtime, job: ImageJob, job_id: str, sha256: str, variant: str) -> Part:
-    """Encode one parked variant.
+def encode_member(
+    runtime: Runtime, job: ImageJob, run: tuple[str, int], sha256: str, variant: str
+) -> Part:
+    """Encode one variant that a run of the job, named by id and fence, has parked.
 
     Raises:
         RetryableError: the store was unavailable.
@@ -73,9 +75,9 @@ def encode_member(runtime: Runtime, job: ImageJob, job_id: str, sha256: str, var
     recipe = recipe_of(job, runtime.settings.recipes.folder)
     spec = next(spec for spec in recipe.variants if spec.name == variant)
     with meter.stage("fetch"):
-        parked = Parked.unpack(runtime.store.get(_parking(job_id, variant)))
+        parked = Parked.unpack(runtime.store.get(_parking(run, variant)))
     try:
-        maker = VariantMaker(runtime, job, recipe, sha256, meter, trials=runtime.trials(job_id))
+        maker = VariantMaker(runtime, job, recipe, sha256, meter, trials=runtime.trials(run[0]))
         part = maker.make(spec, parked)
     except PermanentError as error:
         part = Part(failures=(failure_of(error, variant),))
@@ -88,17 +90,19 @@ def clear_parked(runtime: Runtime, job_id: str) -> None:
         runtime.store.delete(key)
 
 
-def _parking(job_id: str, variant: str) -> str:
-    return f"{_WORK}/{job_id}/{variant}.npz"
+def _parking(run: tuple[str, int], variant: str) -> str:
+    job_id, fence = run
+    return f"{_WORK}/{job_id}/{fence}/{variant}.npz"
 
 
 class _Preparation:
     """One run of the first step; what is known grows as it goes."""
 
-    def __init__(self, runtime: Runtime, job: ImageJob, draft: Manifest) -> None:
+    def __init__(self, runtime: Runtime, job: ImageJob, draft: Manifest, fence: int) -> None:
         self._runtime = runtime
         self._job = job
         self._draft = draft
+        self._run = (draft.job_id, fence)
         self._meter: Meter = runtime.meter()
         self._trials = runtime.trials(draft.job_id)
         self._known: dict[str, Any] = {}
@@ -223,7 +227,7 @@ class _Preparation:
             parked = park(intake, cut.spec, icc, pixels)
             if fans_out(layout, cut):
                 with self._meter.stage("store"):
-                    key = _parking(self._draft.job_id, cut.spec.name)
+                    key = _parking(self._run, cut.spec.name)
                     self._runtime.store.put(key, parked.pack())
                 self._members.insert(0, cut.spec.name)
             else:

@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from pixfleet.producer.ledger import BatchStatus
 
 _POLL_S: Final = 0.05
-_SUMMARY_AGAIN_S: Final = 10.0
 _RESTARTS: Final = 3
 _RUN_PREFIX: Final = "run-"
 
@@ -135,18 +134,11 @@ def _follow(
         pass
     producer.close_batch(batch, output=order.out, title=order.source)
     restarts = 0
-    asked_s = 0.0
     while True:
         status = producer.batch(batch)
-        now = time.monotonic()
-        show(status, now - first_s)
-        if status.ended >= status.submitted:
-            asked_s = asked_s or now
-            if status.summarized:
-                break
-            if now - asked_s > _SUMMARY_AGAIN_S:  # its message was lost with a worker
-                producer.summarize(batch)
-                asked_s = now
+        show(status, time.monotonic() - first_s)
+        if status.ended >= status.submitted and status.summarized:
+            break
         if worker.exit_code is not None:
             restarts += 1
             if restarts > _RESTARTS:

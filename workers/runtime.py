@@ -10,7 +10,8 @@ from pixfleet.config import keys
 from pixfleet.config.prices import PriceBook, load_prices
 from pixfleet.config.settings import Settings
 from pixfleet.config.state import state_dir
-from pixfleet.producer.ledger import connect
+from pixfleet.producer.connection import connect
+from pixfleet.producer.sqs import post_of
 
 from .fleet.jobs import JobLedger
 from .fleet.trials import Trials
@@ -65,6 +66,8 @@ def build_runtime(settings: Settings) -> Runtime:
         settings=settings,
         ledger=JobLedger(
             client,
+            settings.queue,
+            post_of(settings),
             lease_s=settings.worker.lease_s,
             max_attempts=settings.worker.max_attempts,
             ttl_s=settings.result.ttl_s,

@@ -19,7 +19,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from pixfleet.producer import ImageJob, Producer, Recipe, VariantSpec
-from pixfleet.producer.ledger import connect
+from pixfleet.producer.connection import connect
 from pixfleet.workers.embedded import EmbeddedBroker
 
 from .conftest import PIXFLEET, command

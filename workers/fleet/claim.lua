@@ -1,34 +1,50 @@
 -- A worker takes up a job.
--- KEYS: job, running, batch's hash prefix
 -- ARGV: id, owner, lease in s, attempts allowed, owner known to be dead (or '')
--- Returns {outcome, fence, attempts, owner, lease left in s}; outcome is one of
--- run, busy, ended, cancelled, exhausted. A job nobody registered (sent by a foreign client) is
--- registered here.
-local now = tonumber(redis.call('TIME')[1])
-local job = redis.call('HMGET', KEYS[1], 'state', 'owner', 'lease_until', 'attempts', 'fence', 'batch')
+-- Returns {outcome, fence, attempts, tries, owner, lease left in s, messages to send}; outcome is
+-- one of run, busy, ended, cancelled, exhausted, late, unknown.
+local id = ARGV[1]
+local key = K.JOB .. id
+local job = redis.call('HMGET', key, 'state', 'owner', 'lease_until', 'attempts', 'fence', 'batch',
+  'tenant', 'queue', 'on', 'cancelled', 'deadline', 'tries', 'fanned_out')
 local state, owner, attempts = job[1], job[2] or '', tonumber(job[4] or '0')
-local fence = tonumber(job[5] or '0')
-if state == 'done' or state == 'failed' then
-  return {'ended', fence, attempts, owner, 0}
+local fence, batch, home, tries = tonumber(job[5] or '0'), job[6], job[8], tonumber(job[12] or '0')
+local function answer(outcome, left)
+  return {outcome, fence, attempts, tries, owner, left or 0, sent}
+end
+if not state then
+  return answer('unknown')
+end
+if ENDS[state] then
+  return answer('ended')
 end
 if state == 'running' then
   local left = tonumber(job[3]) - now
-  if left > 0 and owner ~= ARGV[5] then
-    return {'busy', fence, attempts, owner, left}
+  -- The process that handed a job over to its members may be gone: they go on.
+  if left > 0 and (owner ~= ARGV[5] or job[13]) then
+    return answer('busy', math.ceil(left))
   end
+  note(key, 'lost', left > 0 and 'its process died' or 'its lease ran out')
+  waste(key)
+end
+if PENDING[state] then
+  redis.call('HINCRBY', K.BACKLOG, home, -1)
+  withdraw(id, state, job[7], job[9])
 end
 local outcome = 'run'
-if attempts >= tonumber(ARGV[4]) then
-  outcome = 'exhausted'
-elseif job[6] and redis.call('HGET', KEYS[3] .. job[6], 'cancelled') then
+if job[10] or (batch and redis.call('HGET', K.BATCH .. batch, 'cancelled')) then
   outcome = 'cancelled'
+elseif job[11] and now > tonumber(job[11]) then
+  outcome = 'late'
+elseif attempts >= tonumber(ARGV[4]) then
+  outcome = 'exhausted'
 else
   attempts = attempts + 1
 end
 fence = fence + 1
 local lease_until = now + tonumber(ARGV[3])
-redis.call('HSET', KEYS[1], 'state', 'running', 'owner', ARGV[2], 'lease_until', lease_until,
-  'attempts', attempts, 'fence', fence)
-redis.call('HSETNX', KEYS[1], 'submitted_at', now)
-redis.call('ZADD', KEYS[2], lease_until, ARGV[1])
-return {outcome, fence, attempts, owner, 0}
+redis.call('HSET', key, 'state', 'running', 'owner', ARGV[2], 'lease_until', lease_until,
+  'attempts', attempts, 'fence', fence, 'began', stamp)
+redis.call('HDEL', key, 'fanned_out')
+redis.call('ZADD', K.RUNNING, lease_until, id)
+pump(home)
+return answer(outcome)

@@ -1,38 +1,58 @@
 -- A job ends, once: only the newest fence may end it, and the spend is charged in the same step.
--- KEYS: job, running, spend of the day, totals, batch's hash prefix
--- ARGV: id, fence, state, manifest, ttl in s, spend's field, then pairs name, integer to be added
--- Returns {accepted 0/1, batch or '', 1 when this was the last job of a closed batch}.
-local job = redis.call('HMGET', KEYS[1], 'state', 'fence', 'batch')
+-- ARGV: id, fence, state, why, manifest, ttl in s, ttl in s of a batch's job, day, spend's field,
+--   then pairs name, integer to be added
+-- Returns {accepted 0/1, batch that ended with it or '', messages to send}.
+local id, state = ARGV[1], ARGV[3]
+local key = K.JOB .. id
+local job = redis.call('HMGET', key, 'state', 'fence', 'batch', 'tenant', 'queue')
 if job[1] ~= 'running' or job[2] ~= ARGV[2] then
-  return {0, '', 0}
+  return {0, '', sent}
 end
-local time = redis.call('TIME')
-local now = time[1] .. '.' .. string.format('%06d', time[2])
-redis.call('HSET', KEYS[1], 'state', ARGV[3], 'manifest', ARGV[4],
-  'ended_at', now)
-redis.call('HDEL', KEYS[1], 'lease_until')
-redis.call('EXPIRE', KEYS[1], ARGV[5])
-redis.call('ZREM', KEYS[2], ARGV[1])
-redis.call('HINCRBY', KEYS[4], ARGV[3], 1)
-local batch = job[3]
-local batch_key = KEYS[5] .. (batch or '')
+local batch, home = job[3], job[5]
+note(key, state, ARGV[4])
+redis.call('HSET', key, 'state', state, 'manifest', ARGV[5], 'ended_at', stamp)
+redis.call('HDEL', key, 'lease_until', 'fanned_out')
+if state == 'done' then -- the others may be retried
+  redis.call('HDEL', key, 'message')
+end
+redis.call('EXPIRE', key, batch and ARGV[7] or ARGV[6])
+redis.call('ZREM', K.RUNNING, id)
+redis.call('ZREM', K.DEADLINES, id)
+redis.call('ZADD', K.ENDED .. state, stamp, id)
+redis.call('ZREMRANGEBYRANK', K.ENDED .. state, 0, state == 'done' and -1001 or -10001)
+if redis.call('HINCRBY', K.IN_FLIGHT, job[4], -1) <= 0 then
+  redis.call('HDEL', K.IN_FLIGHT, job[4])
+end
+local minute = math.floor(now / 60)
+local pace = redis.call('HMGET', K.PACE, 'minute', 'ended')
+if tonumber(pace[1] or '0') ~= minute then
+  local last = tonumber(pace[1] or '0') == minute - 1 and tonumber(pace[2]) or 0
+  redis.call('HSET', K.PACE, 'minute', minute, 'ended', 0, 'per_s', last / 60)
+end
+redis.call('HINCRBY', K.PACE, 'ended', 1)
+local count = state == 'done' and 'done' or 'failed'
+local batch_key = K.BATCH .. (batch or '')
+redis.call('HINCRBY', K.TOTALS, count, 1)
 if batch then
-  redis.call('HINCRBY', batch_key, ARGV[3], 1)
-  redis.call('HSET', batch_key, 'last_at', now)
+  redis.call('HINCRBY', batch_key, count, 1)
+  redis.call('HSET', batch_key, 'last_at', stamp)
 end
-for i = 7, #ARGV, 2 do
-  redis.call('HINCRBY', KEYS[4], ARGV[i], ARGV[i + 1])
+for i = 10, #ARGV, 2 do
+  redis.call('HINCRBY', K.TOTALS, ARGV[i], ARGV[i + 1])
   if batch then
     redis.call('HINCRBY', batch_key, ARGV[i], ARGV[i + 1])
   end
   if ARGV[i] == 'cost_nano_usd' then
-    redis.call('HINCRBY', KEYS[3], ARGV[6], ARGV[i + 1])
+    redis.call('HINCRBY', K.SPEND .. ARGV[8], ARGV[9], ARGV[i + 1])
   end
 end
-if not batch then
-  return {1, '', 0}
+pump(home)
+if batch then
+  local counts = redis.call('HMGET', batch_key, 'submitted', 'done', 'failed', 'closed')
+  local over = tonumber(counts[2] or '0') + tonumber(counts[3] or '0')
+  if counts[4] and over >= tonumber(counts[1] or '0') then
+    redis.call('ZADD', K.SUMMARIES, stamp, batch)
+    return {1, batch, sent}
+  end
 end
-local counts = redis.call('HMGET', batch_key, 'submitted', 'done', 'failed', 'closed')
-local ended = tonumber(counts[2] or '0') + tonumber(counts[3] or '0')
-local last = counts[4] and ended >= tonumber(counts[1] or '0')
-return {1, batch, last and 1 or 0}
+return {1, '', sent}

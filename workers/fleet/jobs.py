@@ -1,7 +1,9 @@
-"""The job ledger as workers move it: claim, renew, complete; each one atomic in Lua.
+"""The job ledger as workers move it: claim, renew, delay, complete; each one atomic in Lua.
 
-A claim gives a fence, a number that grows with every claim. Only the newest fence may complete the
-job, so a worker that was frozen past its lease can neither end a job twice nor charge it twice.
+The ledger is the truth, and messages only wake workers up: one that is lost is sent again by the
+sweeper, one that comes twice is refused. A claim gives a fence, a number that grows with every
+claim. Only the newest fence may complete the job, so a worker that was frozen past its lease can
+neither end a job twice nor charge it twice.
 """
 
 from __future__ import annotations
@@ -11,27 +13,36 @@ import os
 import socket
 import threading
 import zlib
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from importlib import resources
-from typing import TYPE_CHECKING, Any, Final, Literal, cast
+from typing import TYPE_CHECKING, Final, Literal
 
 import structlog
 
 from pixfleet.config import keys
 from pixfleet.config.prices import to_nano
-from pixfleet.producer.ledger import Ledger, answering
+from pixfleet.config.settings import QueueSettings
+from pixfleet.producer.connection import answering
+from pixfleet.producer.ledger import Ledger, counts
+from pixfleet.producer.scripts import Scripts
 
 if TYPE_CHECKING:
     from collections.abc import Generator
 
     import redis
 
-    from pixfleet.config.results import Manifest
+    from pixfleet.config.results import JobState, Manifest
+    from pixfleet.producer.scripts import Post
 
-Outcome = Literal["run", "busy", "ended", "cancelled", "exhausted"]
+Outcome = Literal["run", "busy", "ended", "cancelled", "exhausted", "late", "unknown"]
 _BATCH_TTL_S: Final = 7 * 86_400
 """A batch may take days; its first manifests must still be there when the summary is written."""
+_FAN_OUT_LEASES: Final = 2
+"""A job in parts may stand still this many leases between one part's end and the next one's start,
+or longer while messages wait on the queue."""
+CANCELLED: Final = "cancelled"
+WORKER_LOST: Final = "worker_lost"
+"""Codes of failures that are ends of their own."""
 _log = structlog.get_logger()
 
 
@@ -42,6 +53,8 @@ class Claim:
     outcome: Outcome
     fence: int
     attempts: int
+    tries: int
+    """how often it was put off because the world was away"""
     owner: str
     """who held the job before"""
     lease_left_s: float
@@ -82,115 +95,142 @@ class JobLedger(Ledger):
     """The ledger, with the moves that workers make."""
 
     def __init__(
-        self, client: redis.Redis, *, lease_s: float, max_attempts: int, ttl_s: int
+        self,
+        client: redis.Redis,
+        queues: QueueSettings,
+        post: Post | None,
+        *,
+        lease_s: float,
+        max_attempts: int,
+        ttl_s: int,
     ) -> None:
-        super().__init__(client)
+        super().__init__(client, queues, post)
         self._lease_s = lease_s
         self._max_attempts = max_attempts
         self._ttl_s = ttl_s
-        folder = resources.files("pixfleet.workers.fleet")
-        self._claim, self._renew, self._complete = (
-            client.register_script((folder / f"{name}.lua").read_text(encoding="utf-8"))
-            for name in ("claim", "renew", "complete")
+        self._claim, self._renew, self._delay, self._complete = (
+            self.scripts.load("pixfleet.workers.fleet", name)
+            for name in ("claim", "renew", "delay", "complete")
         )
 
     def claim(self, job_id: str) -> Claim:
         """Take up a job; a job whose owner died on this host is taken over at once."""
         dead = ""
         while True:
-            with answering(self.redis):
-                answer = self._claim(
-                    keys=[keys.JOB + job_id, keys.RUNNING, keys.BATCH],
-                    args=[job_id, owner_name(), int(self._lease_s), self._max_attempts, dead],
-                )
-            outcome, fence, attempts, owner, left_s = cast("list[Any]", answer)
-            claim = Claim(outcome.decode(), fence, attempts, owner.decode(), left_s)
+            outcome, fence, attempts, tries, owner, left_s = self.scripts.run(
+                self._claim, job_id, owner_name(), self._lease_s, self._max_attempts, dead
+            )
+            claim = Claim(outcome.decode(), fence, attempts, tries, owner.decode(), left_s)
             if claim.outcome == "busy" and not dead and _is_dead(claim.owner):
                 dead = claim.owner
                 continue
             return claim
 
-    def renew(self, job_id: str, fence: int, lease_s: float | None = None) -> bool:
-        """Lengthen the lease; False: another worker has taken the job over."""
-        with answering(self.redis):
-            answer = self._renew(
-                keys=[keys.JOB + job_id, keys.RUNNING],
-                args=[job_id, fence, int(lease_s or self._lease_s)],
-            )
-        return answer == 1
-
-    def release(self, job_id: str, fence: int) -> None:
-        """Give the job back unharmed: it waits for a retry, and the attempt does not count."""
-        with answering(self.redis):
-            self._renew(keys=[keys.JOB + job_id, keys.RUNNING], args=[job_id, fence, 0])
+    def delay(self, job_id: str, fence: int, delay_s: float, why: str) -> None:
+        """Put the job off unharmed: it is tried again later, and the attempt does not count."""
+        self.scripts.run(self._delay, job_id, fence, delay_s, why)
 
     @contextmanager
-    def heartbeat(self, job_id: str, fence: int) -> Generator[None]:
-        """Renew the lease three times a lease while the body works."""
+    def heartbeat(self, job_id: str, fence: int, part: str = "") -> Generator[bool]:
+        """Renew the lease three times a lease while the body works on the job or a part of it.
+
+        The value is False when another worker has taken the job over, so that nobody needs what
+        the body would do.
+        """
         done = threading.Event()
+
+        def renew(what: str, leases: int = 1) -> bool:
+            return self._keep(job_id, fence, self._lease_s * leases, part, what)
 
         def beat() -> None:
             while not done.wait(self._lease_s / 3):
                 try:
-                    if not self.renew(job_id, fence):
+                    if not renew("work"):
                         return
                 except ConnectionError as error:
                     _log.warning("heartbeat.missed", job=job_id, error=str(error))
 
+        wanted = renew("work") if part else True
         thread = threading.Thread(target=beat, name="heartbeat", daemon=True)
         thread.start()
         try:
-            yield
+            yield wanted
         finally:
             done.set()
             thread.join()
+            if part:
+                with suppress(ConnectionError):
+                    renew("over", _FAN_OUT_LEASES)
+
+    def hand_over(self, job_id: str, fence: int) -> bool:
+        """The job goes on in parts; False: another worker has taken it over."""
+        return self._keep(job_id, fence, self._lease_s * _FAN_OUT_LEASES, "", "hand_over")
+
+    def _keep(self, job_id: str, fence: int, lease_s: float, part: str, what: str) -> bool:
+        return self.scripts.ask(self._renew, job_id, fence, lease_s, part, what) == 1
 
     def complete(self, manifest: Manifest, fence: int) -> Completion:
         """End the job and charge its spend, once."""
         receipt = manifest.receipt
-        sums = {
-            "images": 1,
-            "variants": len(manifest.variants),
-            "bytes_in": manifest.bytes or 0,
-            "bytes_out": sum(v.bytes for v in manifest.variants),
-            "pixels": (manifest.width or 0) * (manifest.height or 0),
-            "memo_hits": receipt.memo_hits,
+        sums = counts(manifest) | {
             "cpu_ms": round(receipt.cpu_s * 1000),
             "cost_nano_usd": to_nano(receipt.cost_usd),
             "saved_nano_usd": to_nano(receipt.saved_usd),
         }
-        day = dt.datetime.now(dt.UTC).date().isoformat()
-        state = "done" if manifest.status == "done" else "failed"
-        with answering(self.redis):
-            answer = self._complete(
-                keys=[
-                    keys.JOB + manifest.job_id,
-                    keys.RUNNING,
-                    keys.SPEND + day,
-                    keys.TOTALS,
-                    keys.BATCH,
-                ],
-                args=[
-                    manifest.job_id,
-                    fence,
-                    state,
-                    zlib.compress(manifest.model_dump_json().encode()),
-                    max(self._ttl_s, _BATCH_TTL_S) if self._in_batch(manifest) else self._ttl_s,
-                    f"{manifest.tenant}|{manifest.recipe}",
-                    *(part for name, number in sums.items() for part in (name, number)),
-                ],
-            )
-        accepted, batch, last = cast("list[Any]", answer)
-        return Completion(accepted == 1, batch.decode() if last else None)
-
-    def _in_batch(self, manifest: Manifest) -> bool:
-        return self.redis.hexists(keys.JOB + manifest.job_id, "batch") is True
+        accepted, batch = self.scripts.run(
+            self._complete,
+            manifest.job_id,
+            fence,
+            end_of(manifest),
+            ", ".join(failure.code for failure in manifest.failures[:3]),
+            zlib.compress(manifest.model_dump_json().encode()),
+            self._ttl_s,
+            max(self._ttl_s, _BATCH_TTL_S),
+            dt.datetime.now(dt.UTC).date().isoformat(),
+            f"{manifest.tenant}|{manifest.recipe}",
+            *(part for name, number in sums.items() for part in (name, number)),
+        )
+        return Completion(accepted == 1, batch.decode() or None)
 
     def finish_batch(self, batch: str, *, problem: str = "") -> None:
         """The summary is written, or cannot be, and why."""
         with answering(self.redis):
             pipe = self.redis.pipeline()
+            pipe.zrem(keys.SUMMARIES, batch)
             pipe.hset(keys.BATCH + batch, mapping={"summarized": "1", "problem": problem})
             pipe.expire(keys.BATCH + batch, _BATCH_TTL_S)
             pipe.expire(keys.BATCH_JOBS + batch, _BATCH_TTL_S)
             pipe.execute()
+
+
+def end_of(manifest: Manifest) -> JobState:
+    """The final state of the job that a manifest tells of."""
+    if manifest.status == "done":
+        return "done"
+    codes = {failure.code for failure in manifest.failures}
+    if CANCELLED in codes:
+        return "cancelled"
+    return "quarantined" if WORKER_LOST in codes else "failed"
+
+
+class Abandonment:
+    """What a worker's main process tells the ledger of a child that is gone.
+
+    The child's message comes back to the queue by itself; this lets anyone take the job up again
+    without waiting for the lease of the dead.
+    """
+
+    def __init__(self, client: redis.Redis) -> None:
+        self._scripts = Scripts(client, QueueSettings(), None)
+        self._abandon = self._scripts.load("pixfleet.workers.fleet", "abandon")
+
+    def lost(self, job_id: str, owner: str, why: str) -> None:
+        """The child died over the job, and the attempt counts."""
+        self._scripts.ask(self._abandon, job_id, owner, "lost", why)
+
+    def given_back(self, job_id: str, owner: str, why: str) -> int:
+        """The child was ended in the middle of its work, which is no fault of the job.
+
+        The answer is the milliseconds of work that are thrown away, -1 when the child held no job.
+        """
+        return int(self._scripts.ask(self._abandon, job_id, owner, "given_back", why))

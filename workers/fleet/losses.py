@@ -9,8 +9,9 @@ from typing import Any
 from billiard.exceptions import WorkerLostError
 from celery.worker.request import Request
 
-from pixfleet.producer.ledger import LedgerUnavailableError, connect
+from pixfleet.producer.connection import LedgerUnavailableError, connect
 
+from .jobs import Abandonment
 from .trials import bury
 
 
@@ -21,20 +22,22 @@ class StepRequest(Request):
         """As Celery's, also called when the child is gone."""
         error = exc_info.exception
         if isinstance(getattr(error, "exc", error), WorkerLostError):
-            self._bury()
+            self._bury("its process died")
         return super().on_failure(exc_info, *args, **kwargs)
 
     def on_timeout(self, soft: bool, timeout: float) -> Any:  # noqa: FBT001 (Celery's signature)
         """As Celery's; past the hard limit the child is being killed."""
         if not soft:
-            self._bury()
+            self._bury(f"it was ended after {timeout:g} s, the hard time limit")
         return super().on_timeout(soft, timeout)
 
-    def _bury(self) -> None:
+    def _bury(self, why: str) -> None:
         message = next(iter(self.args), None)
         job_id = message.get("job_id", self.id) if isinstance(message, dict) else self.id
         # Without a ledger nothing is lost but a reason.
         with contextlib.suppress(LedgerUnavailableError):
-            client = connect(self.task.app.conf["pixfleet_ledger"])
-            bury(client, job_id, f"{socket.gethostname()}:{self.worker_pid}")
+            client = connect(self.task.app.conf["pixfleet_settings"].ledger_url)
+            owner = f"{socket.gethostname()}:{self.worker_pid}"
+            bury(client, job_id, owner)
+            Abandonment(client).lost(job_id, owner, why)
             client.close()

@@ -1,18 +1,24 @@
--- The owner is still at work, or gives the job back (a lease of 0 s; the attempt does not count).
--- KEYS: job, running. ARGV: id, fence, lease in s.
+-- The owner of a job, or of a part of it, is still at work.
+-- ARGV: id, fence, lease in s, part (or ''), what is being said: work, hand_over or over
+-- hand_over: the job goes on in parts; over: this part has ended.
 -- Returns 1, or 0 when another worker has taken the job over.
-local job = redis.call('HMGET', KEYS[1], 'state', 'fence')
-if job[1] ~= 'running' or job[2] ~= ARGV[2] then
+local id, fence, part, what = ARGV[1], ARGV[2], ARGV[4], ARGV[5]
+local key, member = K.JOB .. id, ARGV[1] .. '#' .. ARGV[2] .. '#' .. ARGV[4]
+local job = redis.call('HMGET', key, 'state', 'fence')
+if part ~= '' and what == 'over' then
+  redis.call('ZREM', K.PARTS, member)
+end
+if job[1] ~= 'running' or job[2] ~= fence then
+  redis.call('ZREM', K.PARTS, member)
   return 0
 end
-local lease = tonumber(ARGV[3])
-if lease == 0 then
-  redis.call('HSET', KEYS[1], 'state', 'queued')
-  redis.call('HINCRBY', KEYS[1], 'attempts', -1)
-  redis.call('ZREM', KEYS[2], ARGV[1])
-  return 1
+local lease_until = now + tonumber(ARGV[3])
+if part ~= '' and what ~= 'over' then
+  redis.call('ZADD', K.PARTS, lease_until, member)
 end
-local lease_until = tonumber(redis.call('TIME')[1]) + lease
-redis.call('HSET', KEYS[1], 'lease_until', lease_until)
-redis.call('ZADD', KEYS[2], lease_until, ARGV[1])
+if what == 'hand_over' then
+  redis.call('HSET', key, 'fanned_out', '1')
+end
+redis.call('HSET', key, 'lease_until', lease_until)
+redis.call('ZADD', K.RUNNING, lease_until, id)
 return 1

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 import structlog
 
 from pixfleet.config import keys
-from pixfleet.producer.ledger import answering
+from pixfleet.producer.connection import answering
 from pixfleet.workers.errors import EncoderLostError
 
 from .jobs import owner_name

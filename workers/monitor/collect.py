@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Final
 
 from pixfleet.config import keys
 from pixfleet.config.prices import from_nano
-from pixfleet.config.queues import QUEUES
-from pixfleet.producer.ledger import answering
+from pixfleet.config.queues import HOMES
+from pixfleet.producer.connection import answering
 
 if TYPE_CHECKING:
     from decimal import Decimal
@@ -27,7 +27,7 @@ class Reading:
     at_s: float
     """UTC seconds"""
     queued: dict[str, int]
-    """messages by queue; on Redis"""
+    """jobs that wait for a worker, by queue"""
     running: int
     workers: int
     totals: dict[str, int]
@@ -45,19 +45,22 @@ def read_fleet(client: redis.Redis) -> Reading:
     now = time.time()
     day = dt.datetime.now(dt.UTC).date().isoformat()
     pipe = client.pipeline(transaction=False)
-    for queue in QUEUES:
-        pipe.llen(queue)
-    pipe.zcount(keys.RUNNING, now, "+inf")
+    pipe.hgetall(keys.BACKLOG)
+    pipe.zcard(keys.RUNNING)
     pipe.zcount(keys.WORKERS, now - _ALIVE_S, "+inf")
     pipe.hgetall(keys.TOTALS)
     pipe.hgetall(keys.SPEND + day)
     with answering(client):
-        *lengths, running, workers, totals, spend = pipe.execute()
+        backlog, running, workers, totals, spend = pipe.execute()
     return Reading(
         at_s=now,
-        queued=dict(zip(QUEUES, lengths, strict=True)),
+        queued=dict.fromkeys(HOMES, 0) | _numbers(backlog),
         running=running,
         workers=workers,
-        totals={name.decode(): int(value) for name, value in totals.items()},
+        totals=_numbers(totals),
         today_usd={name.decode(): from_nano(int(value)) for name, value in spend.items()},
     )
+
+
+def _numbers(fields: dict[bytes, bytes]) -> dict[str, int]:
+    return {name.decode(): int(value) for name, value in fields.items()}

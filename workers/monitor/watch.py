@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import socket
 import threading
 import time
 from typing import TYPE_CHECKING
@@ -13,7 +15,8 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 
 from pixfleet.config.settings import Settings, SettingsError
 from pixfleet.config.state import running_broker
-from pixfleet.producer.ledger import LedgerUnavailableError, connect
+from pixfleet.producer.connection import LedgerUnavailableError, connect
+from pixfleet.workers.fleet.sweeper import SweepingThread
 
 from .collect import Reading, read_fleet
 
@@ -37,7 +40,7 @@ class FleetMetrics:
         if reading is None:
             return
         queued = GaugeMetricFamily(
-            "pixfleet_queued_jobs", "messages waiting in a queue", labels=["queue"]
+            "pixfleet_queued_jobs", "jobs that wait for a worker", labels=["queue"]
         )
         for queue, count in reading.queued.items():
             queued.add_metric([queue], count)
@@ -73,6 +76,8 @@ def watch(broker: str | None) -> None:
     if url := broker or running_broker():
         settings = settings.with_broker(url)
     client = connect(settings.ledger_url)
+    # A fleet scaled to nothing has nobody else to see that a job was lost.
+    SweepingThread(settings, f"monitor@{socket.gethostname()}:{os.getpid()}").start()
     metrics = FleetMetrics()
     registry = CollectorRegistry()
     registry.register(metrics)

@@ -20,12 +20,15 @@ if TYPE_CHECKING:
 def finalize(task: Task, parts: list[dict[str, Any]], message: dict[str, Any]) -> None:
     """The body of the chord."""
     held = runtime()
-    draft = Manifest.model_validate(message["draft"])
-    job = ImageJob.model_validate(message["job"])
+    job_id, fence = message["job_id"], message["fence"]
     try:
-        clear_parked(held, draft.job_id)
-        made = [Part.model_validate(part) for part in parts]
-        end_job(task, job, draft, made, message["fence"])
+        with held.ledger.heartbeat(job_id, fence, "finalize") as wanted:
+            if not wanted:  # by another run of the job, whose parked pixels are not ours to clear
+                return
+            draft = Manifest.model_validate(message["draft"])
+            made = [Part.model_validate(part) for part in parts]
+            end_job(ImageJob.model_validate(message["job"]), draft, made, fence)
+            clear_parked(held, job_id)
     except RetryableError as error:
         if not retry_later(task, error):
             raise

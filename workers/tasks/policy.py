@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, cast
 
 from celery import Task, shared_task
 
-from pixfleet.workers import pipeline
 from pixfleet.workers.conclusion import conclude
 from pixfleet.workers.runtime import runtime
 
@@ -20,6 +19,7 @@ if TYPE_CHECKING:
 
     from pixfleet.config.contract import ImageJob
     from pixfleet.config.results import Manifest, Part
+    from pixfleet.config.settings import WorkerSettings
     from pixfleet.workers.errors import RetryableError
 
 
@@ -37,10 +37,16 @@ def step(name: str) -> Callable[[Callable[..., Any]], Task]:
     )
 
 
-def end_job(task: Task, job: ImageJob, draft: Manifest, parts: Sequence[Part], fence: int) -> None:
+def end_job(job: ImageJob, draft: Manifest, parts: Sequence[Part], fence: int) -> None:
     """End the job; the one that ends its batch has the batch summarized."""
-    if batch := conclude(runtime(), job, draft, parts, fence):
-        pipeline.summarize(task.app, batch)
+    held = runtime()
+    if batch := conclude(held, job, draft, parts, fence):
+        held.ledger.summarize(batch)
+
+
+def backoff_s(worker: WorkerSettings, tries: int) -> float:
+    """Seconds until the next try: doubled with each, and jittered."""
+    return worker.retry_backoff_s * 2**tries * random.uniform(0.5, 1.5)  # noqa: S311 (jitter)
 
 
 def retry_later(task: Task, error: RetryableError) -> bool:
@@ -53,5 +59,4 @@ def retry_later(task: Task, error: RetryableError) -> bool:
     tries: int = task.request.retries or 0
     if tries >= worker.max_retries:
         return False
-    delay_s = worker.retry_backoff_s * 2**tries * random.uniform(0.5, 1.5)  # noqa: S311 (jitter)
-    raise task.retry(exc=error, countdown=delay_s)
+    raise task.retry(exc=error, countdown=backoff_s(worker, tries))

@@ -6,22 +6,20 @@ from typing import TYPE_CHECKING, Any
 
 from pixfleet.config.contract import TASK_PREPARE, ContractError, ImageJob, read_job
 from pixfleet.config.results import Failure
+from pixfleet.producer.client import registration
 from pixfleet.workers import pipeline
 from pixfleet.workers.conclusion import begin, lone
 from pixfleet.workers.errors import RetryableError
-from pixfleet.workers.failures import CANCELLED, WORKER_LOST, failure_of
+from pixfleet.workers.failures import CANCELLED_EARLY, TOO_LATE, failure_of, worker_lost
 from pixfleet.workers.preparation import Prepared, prepare_job
 from pixfleet.workers.runtime import runtime
 
-from .policy import end_job, retry_later, step
+from .policy import backoff_s, end_job, step
 
 if TYPE_CHECKING:
     from celery import Task
 
-    from pixfleet.workers.fleet.jobs import Claim
-
-_HAND_OVER_LEASE_S = 900
-"""A chord's members may wait for a free child; the ledger must not think their job dead."""
+    from pixfleet.workers.fleet.jobs import Claim, JobLedger
 
 
 @step(TASK_PREPARE)
@@ -29,50 +27,69 @@ def prepare(task: Task, message: dict[str, Any]) -> None:
     """The first step of a job; its task id is the job's id."""
     held = runtime()
     job_id: str = task.request.id
-    claim = held.ledger.claim(job_id)
-    if claim.outcome == "ended":
-        return
-    if claim.outcome == "busy":
-        raise task.retry(countdown=min(claim.lease_left_s + 1, 30))
     try:
-        job = read_job(message)
+        job, failure = read_job(message), None
     except ContractError as error:
-        hint = "docs/schema/image-job.json is the contract; send what it describes"
-        failure = Failure(code="contract_invalid", message=str(error), hint=hint)
-        job = ImageJob(source=str(message.get("source") or "?"), output="/", batch="none")
+        job, failure = _unreadable(message), _contract_invalid(error)
+    claim = held.ledger.claim(job_id)
+    if claim.outcome == "unknown":  # a foreign client's
+        adopted = job.model_copy(update={"batch": None}) if failure else job
+        held.ledger.register([registration(adopted, job_id)])
+        claim = held.ledger.claim(job_id)
+    if claim.outcome in ("ended", "busy"):
+        return  # when the lease of who is busy runs out, the sweeper sends another message
+    failure = _refusal(held.ledger, job_id, claim) or failure
+    if failure:
         _end(task, job, claim, failure)
-        return
-    if claim.outcome != "run":
-        _end(task, job, claim, CANCELLED if claim.outcome == "cancelled" else WORKER_LOST)
         return
     with held.ledger.heartbeat(job_id, claim.fence):
         try:
-            _hand_on(task, prepare_job(held, job, begin(job_id, job, claim.attempts)), claim)
+            draft = begin(job_id, job, claim.attempts)
+            _hand_on(task, prepare_job(held, job, draft, claim.fence), claim)
         except RetryableError as error:
-            if (task.request.retries or 0) < held.settings.worker.max_retries:
-                held.ledger.release(job_id, claim.fence)
-            retry_later(task, error)
+            worker = held.settings.worker
+            if claim.tries < worker.max_retries:
+                delay_s = backoff_s(worker, claim.tries)
+                held.ledger.delay(job_id, claim.fence, delay_s, error.message)
+                return
             _end(task, job, claim, failure_of(error))
+
+
+def _refusal(ledger: JobLedger, job_id: str, claim: Claim) -> Failure | None:
+    """Why the job ends without being begun."""
+    if claim.outcome == "exhausted":
+        return worker_lost([a for a in ledger.attempts(job_id) if a.how == "lost"])
+    if claim.outcome == "cancelled":
+        return CANCELLED_EARLY
+    return TOO_LATE if claim.outcome == "late" else None
+
+
+def _unreadable(message: dict[str, Any]) -> ImageJob:
+    """What can be said of a job whose message is not understood."""
+    return ImageJob(source=str(message.get("source") or "?"), output="/", batch="none")
+
+
+def _contract_invalid(error: ContractError) -> Failure:
+    hint = "docs/schema/image-job.json is the contract; send what it describes"
+    return Failure(code="contract_invalid", message=str(error), hint=hint)
 
 
 def _hand_on(task: Task, prepared: Prepared, claim: Claim) -> None:
     if not prepared.members:
-        end_job(task, prepared.job, prepared.draft, [], claim.fence)
+        end_job(prepared.job, prepared.draft, [], claim.fence)
         return
-    runtime().ledger.renew(task.request.id, claim.fence, _HAND_OVER_LEASE_S)
+    job_id: str = task.request.id
+    if not runtime().ledger.hand_over(job_id, claim.fence):
+        return
     job = prepared.job.model_dump(mode="json")
-    finish = {
-        "fence": claim.fence,
-        "job": job,
-        "draft": prepared.draft.model_dump(mode="json"),
-    }
+    common = {"job_id": job_id, "fence": claim.fence, "job": job}
     members = [
-        {"job_id": task.request.id, "sha256": prepared.draft.sha256, "job": job, "variant": name}
-        for name in prepared.members
+        {**common, "sha256": prepared.draft.sha256, "variant": name} for name in prepared.members
     ]
+    finish = {**common, "draft": prepared.draft.model_dump(mode="json")}
     pipeline.fan_out(task.app, members, finish, prepared.job.queue)
 
 
 def _end(task: Task, job: ImageJob, claim: Claim, failure: Failure) -> None:
     draft = begin(task.request.id, job, claim.attempts)
-    end_job(task, job, draft, [lone(failure)], claim.fence)
+    end_job(job, draft, [lone(failure)], claim.fence)

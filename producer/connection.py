@@ -1,0 +1,64 @@
+"""The connection to the ledger's Redis, and one clear error when it is away."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import redis
+from redis.backoff import ExponentialWithJitterBackoff
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import RedisError
+from redis.exceptions import TimeoutError as RedisTimeoutError
+from redis.retry import Retry
+
+from pixfleet.config.settings import SettingsError
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+
+class LedgerUnavailableError(ConnectionError):
+    """The ledger's Redis did not answer; says which, without its password."""
+
+
+def connect(url: str) -> redis.Redis:
+    """A client that retries a broken connection three times, with jitter.
+
+    Raises:
+        SettingsError: the URL is not one of a Redis.
+    """
+    backoff = ExponentialWithJitterBackoff(base=0.05, cap=1.0)
+    try:
+        return redis.Redis.from_url(  # pyright: ignore[reportReturnType] (async overload)
+            url,
+            retry=Retry(backoff, 3),
+            retry_on_error=[RedisConnectionError, RedisTimeoutError],
+            socket_connect_timeout=5,
+            health_check_interval=30,
+        )
+    except ValueError:  # not repeated: it may hold a password
+        raise SettingsError(
+            "the broker's URL (--broker, PIXFLEET_BROKER or PIXFLEET_LEDGER) is not one of a "
+            "Redis: redis://host:6379/0, rediss:// for TLS, redis+socket:///path?virtual_host=0"
+        ) from None
+
+
+@contextmanager
+def answering(client: redis.Redis) -> Generator[None]:
+    """Translate a Redis that is away into one clear error.
+
+    Raises:
+        LedgerUnavailableError: with the address, without user or password.
+    """
+    try:
+        yield
+    except (RedisConnectionError, RedisTimeoutError) as error:
+        where = client.connection_pool.connection_kwargs
+        address = where.get("path") or f"{where.get('host')}:{where.get('port')}"
+        raise LedgerUnavailableError(
+            f"no answer from Redis at {address}: {error}; is the broker running? "
+            "`pixfleet up` starts an embedded one, PIXFLEET_BROKER names another"
+        ) from None
+    except RedisError as error:
+        raise LedgerUnavailableError(f"Redis refused: {error}") from error

@@ -1,0 +1,18 @@
+-- The world is away: the job is tried again later, and this attempt does not count.
+-- ARGV: id, fence, delay in s, why
+-- Returns 1, or 0 when another worker has taken the job over.
+local id = ARGV[1]
+local key = K.JOB .. id
+local job = redis.call('HMGET', key, 'state', 'fence', 'queue')
+if job[1] ~= 'running' or job[2] ~= ARGV[2] then
+  return 0
+end
+note(key, 'delayed', ARGV[4])
+redis.call('HSET', key, 'state', 'delayed')
+redis.call('HDEL', key, 'lease_until')
+redis.call('HINCRBY', key, 'attempts', -1)
+redis.call('HINCRBY', key, 'tries', 1)
+redis.call('HINCRBY', K.BACKLOG, job[3], 1)
+redis.call('ZREM', K.RUNNING, id)
+redis.call('ZADD', K.DELAYED, now + tonumber(ARGV[3]), id)
+return 1

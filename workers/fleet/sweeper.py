@@ -1,0 +1,138 @@
+"""The sweeper: finds what was lost in the fleet, and puts it on the queue again.
+
+It looks into the ledger alone, queues messages and ends nothing: a worker that takes such a job up
+sees whether it is to be done again, or to end as late, cancelled or used up.
+"""
+
+from __future__ import annotations
+
+import threading
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Final
+
+import structlog
+from celery import bootsteps
+
+from pixfleet.config import keys
+from pixfleet.config.queues import ENCODE, QUEUES
+from pixfleet.producer.connection import answering, connect
+from pixfleet.producer.ledger import Ledger
+from pixfleet.producer.sqs import post_of
+
+from .ending import SwiftEnding
+
+if TYPE_CHECKING:
+    from celery.worker import WorkController
+
+    from pixfleet.config.settings import Settings
+
+_MOST: Final = 100
+"""Jobs of each kind that one look puts on the queue: Redis does nothing else meanwhile."""
+_EMPTY_S: Final = 30
+"""What is queued so long on an empty queue was lost, or lies with a worker, where a second message
+does no harm."""
+_SUMMARY_S: Final = 15
+_TURNS: Final = 5
+"""Looks that a sweeper may miss before another process takes over."""
+_log = structlog.get_logger()
+
+
+class Sweeper:
+    """One process's claim to sweep, and the sweeping."""
+
+    def __init__(self, settings: Settings, name: str) -> None:
+        self._redis = connect(settings.ledger_url)
+        self._ledger = Ledger(self._redis, settings.queue, post_of(settings))
+        self._script = self._ledger.scripts.load("pixfleet.workers.fleet", "sweep")
+        self._name = name
+        self._visibility_s = settings.broker.visibility_timeout_s
+        self.interval_s = settings.worker.sweep_interval_s
+
+    def sweep(self) -> dict[str, int]:
+        """Look once, unless another process does; what was found, by kind.
+
+        Raises:
+            LedgerUnavailableError: Redis did not answer.
+        """
+        if not self._mine():
+            return {}
+        *counts, batches = self._ledger.scripts.run(
+            self._script,
+            *(_MOST, ENCODE, _EMPTY_S, self._visibility_s, self._visibility_s, _SUMMARY_S),
+            *QUEUES,
+        )
+        for batch in batches:
+            self._ledger.summarize(batch.decode())
+        kinds = ("leases", "parts", "delayed", "late", "messages")
+        found = dict(zip(kinds, counts, strict=True)) | {"summaries": len(batches)}
+        return {kind: count for kind, count in found.items() if count}
+
+    def resign(self) -> None:
+        """Let another process sweep at once.
+
+        Raises:
+            LedgerUnavailableError: Redis did not answer.
+        """
+        with answering(self._redis):
+            if self._redis.get(keys.SWEEPER) == self._name.encode():
+                self._redis.delete(keys.SWEEPER)
+
+    def _mine(self) -> bool:
+        lasts_ms = int(self.interval_s * _TURNS * 1000)
+        with answering(self._redis):
+            if self._redis.set(keys.SWEEPER, self._name, nx=True, px=lasts_ms):
+                return True
+            if self._redis.get(keys.SWEEPER) != self._name.encode():
+                return False
+            # Two at once, should the name expire just now, would send the same messages twice.
+            return bool(self._redis.pexpire(keys.SWEEPER, lasts_ms))
+
+
+class SweepingThread(threading.Thread):
+    """Sweeps until it is told to stop; a ledger that is away is awaited."""
+
+    def __init__(self, settings: Settings, name: str) -> None:
+        super().__init__(name="sweeper", daemon=True)
+        self._sweeper = Sweeper(settings, name)
+        self._over = threading.Event()
+
+    def run(self) -> None:
+        """Look at every interval."""
+        while not self._over.wait(self._sweeper.interval_s):
+            try:
+                found = self._sweeper.sweep()
+            except ConnectionError as error:
+                _log.warning("sweeper.blind", error=str(error))
+                continue
+            except Exception:  # noqa: BLE001 (as the comment says)
+                _log.exception("sweeper.failed")  # the next look may succeed; the fleet needs it
+                continue
+            if found:
+                _log.info("sweeper.found", **found)
+
+    def stop(self) -> None:
+        """Sweep no more."""
+        self._over.set()
+        with suppress(ConnectionError):  # its name expires
+            self._sweeper.resign()
+
+
+class Sweep(bootsteps.StartStopStep):
+    """The sweeper of a worker, in its main process."""
+
+    requires = (SwiftEnding,)
+
+    def __init__(self, worker: WorkController, **_: Any) -> None:
+        super().__init__(worker)
+        self._thread: SweepingThread | None = None
+
+    def start(self, parent: Any) -> None:
+        """After the fork of the first children, which need no thread of ours."""
+        app: Any = parent.app
+        self._thread = SweepingThread(app.conf["pixfleet_settings"], parent.hostname)
+        self._thread.start()
+
+    def stop(self, parent: Any) -> None:  # noqa: ARG002 (Celery's signature)
+        """Before the worker waits for its last tasks."""
+        if self._thread:
+            self._thread.stop()
