@@ -25,11 +25,11 @@ from pixfleet.config.recipes import (
     load_recipe,
 )
 from pixfleet.config.settings import SettingsError
-from pixfleet.config.state import running_broker
 
+from . import cli_jobs
+from .admission import BacklogFullError
 from .cli_picture import picture
 from .cli_recipes import recipes_app
-from .client import Producer
 from .connection import LedgerUnavailableError
 from .ledger import ResultTimeoutError, UnknownJobError
 from .manifests import ManifestInvalidError
@@ -45,6 +45,8 @@ from .terminal import (
     messages,
     print_error,
     print_json,
+    producer,
+    utc,
 )
 
 if TYPE_CHECKING:
@@ -64,13 +66,15 @@ app = typer.Typer(
 )
 
 
-def producer(broker: str | None) -> Producer:
-    """A producer on the broker that was named, that is configured, or that runs here."""
-    return Producer(broker or running_broker())
-
-
 def jobs_of(
-    sources: list[str], *, out: str, recipe: Recipe, batch: str, tenant: str, queue: Queue
+    sources: list[str],
+    *,
+    out: str,
+    recipe: Recipe,
+    batch: str,
+    tenant: str,
+    queue: Queue,
+    deadline_s: float | None = None,
 ) -> Iterator[ImageJob]:
     """A job per image that the sources name."""
     for named in sources:
@@ -84,11 +88,13 @@ def jobs_of(
                 tenant=tenant,
                 queue=queue,
                 batch=batch,
+                deadline_s=deadline_s,
             )
 
 
 app.add_typer(recipes_app, name="recipes")
 app.command()(picture)
+cli_jobs.register(app)
 
 
 @app.command()
@@ -103,6 +109,24 @@ def submit(
     queue: Annotated[
         Queue, typer.Option(help="interactive: somebody waits, so it goes first and fans out")
     ] = "bulk",
+    deadline_s: Annotated[
+        float | None,
+        typer.Option(
+            "--deadline",
+            metavar="SECONDS",
+            min=1,
+            help="a job that no worker has taken up by then fails",
+        ),
+    ] = None,
+    patience_s: Annotated[
+        float,
+        typer.Option(
+            "--patience",
+            metavar="SECONDS",
+            min=0,
+            help="how long to wait for room when as many jobs wait as the fleet allows",
+        ),
+    ] = 3600,
     broker: BrokerOption = None,
     json_: JsonOption = False,
 ) -> None:
@@ -111,10 +135,24 @@ def submit(
     client = producer(broker)
     batch = f"b-{uuid.uuid4().hex[:12]}"
     jobs = jobs_of(
-        sources, out=target, recipe=load_recipe(recipe), batch=batch, tenant=tenant, queue=queue
+        sources,
+        out=target,
+        recipe=load_recipe(recipe),
+        batch=batch,
+        tenant=tenant,
+        queue=queue,
+        deadline_s=deadline_s,
     )
-    count = sum(1 for _ in client.submit_many(jobs))
+    count, refusal = 0, None
+    try:
+        for _ in client.submit_many(jobs, patience_s=patience_s):
+            count += 1
+    except BacklogFullError as error:
+        refusal = error
     client.close_batch(batch, output=target, title=", ".join(sources))
+    if refusal:
+        messages.print(f"{batch}: only {count} jobs are queued")
+        raise refusal
     if json_:
         print_json({"batch": batch, "submitted": count, "output": target})
     else:
@@ -145,8 +183,8 @@ def status(
         return
     table = Table(show_header=False, box=None)
     for name, value in asdict(job).items():
-        shown = _utc(value) if name.endswith("_at") and value else value
-        table.add_row(name.replace("_", " "), str(shown if shown is not None else "–"))
+        shown = utc(value) if name.endswith("_at") and value else value
+        table.add_row(name.replace("_", " "), str(shown) if shown not in (None, "") else "–")
     Console().print(table)
     if manifest:
         _print_failures(manifest)
@@ -207,10 +245,6 @@ def _print_failures(manifest: Manifest) -> None:
         messages.print(f"{failure.code}{where}: {failure.message}; {failure.hint}")
 
 
-def _utc(seconds: float) -> str:
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))
-
-
 def _version(asked: bool) -> None:  # noqa: FBT001 (typer calls it so)
     if asked:
         sys.stdout.write(f"pixfleet {version('pixfleet')}\n")
@@ -251,13 +285,14 @@ def main() -> None:
         RecipeNotFoundError,
         RecipeInvalidError,
         SourceNotFoundError,
+        BacklogFullError,
         LedgerUnavailableError,
         ManifestInvalidError,
         ResultTimeoutError,
         UnknownJobError,
     ) as error:
         print_error(str(error))
-        sys.exit(FAILED if isinstance(error, ResultTimeoutError) else USAGE)
+        sys.exit(FAILED if isinstance(error, (ResultTimeoutError, BacklogFullError)) else USAGE)
 
 
 if __name__ == "__main__":

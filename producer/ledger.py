@@ -31,6 +31,10 @@ if TYPE_CHECKING:
 
 _POLL_FIRST_S: Final = 0.02
 _POLL_MOST_S: Final = 0.5
+_STATUS_FIELDS: Final = (
+    *("state", "tenant", "recipe", "source", "attempts", "submitted_at", "ended_at"),
+    *("owner", "queue", "batch", "began", "history"),
+)
 
 
 class UnknownJobError(LookupError):
@@ -56,6 +60,13 @@ class JobStatus:
     """UTC seconds"""
     ended_at: float | None
     worker: str
+    """who has it, or had it last"""
+    queue: str
+    batch: str
+    began_at: float | None
+    """when its newest attempt began"""
+    why: str
+    """why its newest attempt that is over ended as it did"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +144,27 @@ def counts(manifest: Manifest) -> dict[str, int]:
     }
 
 
+def _status(job_id: str, row: list[str]) -> JobStatus:
+    state, tenant, recipe, source, attempts, submitted, ended, owner, queue, batch, began, past = (
+        row
+    )
+    return JobStatus(
+        id=job_id,
+        state=cast("JobState", state),
+        tenant=tenant,
+        recipe=recipe,
+        source=source,
+        attempts=int(attempts or 0),
+        submitted_at=float(submitted or 0),
+        ended_at=float(ended) if ended else None,
+        worker=owner,
+        queue=queue,
+        batch=batch,
+        began_at=float(began) if began else None,
+        why=json.loads(past.rpartition("\n")[2])["why"] if past else "",
+    )
+
+
 class Ledger:
     """The ledger's records, for reading and registering.
 
@@ -171,28 +203,25 @@ class Ledger:
         Raises:
             UnknownJobError: no such job.
         """
-        names = [
-            *("state", "tenant", "recipe", "source"),
-            *("attempts", "submitted_at", "ended_at", "owner"),
-        ]
-        with answering(self.redis):
-            values = cast("list[Any]", self.redis.hmget(keys.JOB + job_id, names))
-        if values[0] is None:
+        found = self.statuses([job_id])
+        if not found:
             raise UnknownJobError(
                 f"no job {job_id}: it was never submitted here, or its result has expired"
             )
-        text = [value.decode() if value is not None else "" for value in values]
-        return JobStatus(
-            id=job_id,
-            state=cast("JobState", text[0]),
-            tenant=text[1],
-            recipe=text[2],
-            source=text[3],
-            attempts=int(text[4] or 0),
-            submitted_at=float(text[5] or 0),
-            ended_at=float(text[6]) if text[6] else None,
-            worker=text[7],
-        )
+        return found[0]
+
+    def statuses(self, job_ids: Sequence[str]) -> list[JobStatus]:
+        """Where these jobs stand, in one round trip; unknown ones are left out."""
+        with answering(self.redis):
+            pipe = self.redis.pipeline(transaction=False)
+            for job_id in job_ids:
+                pipe.hmget(keys.JOB + job_id, _STATUS_FIELDS)
+            rows = pipe.execute()
+        return [
+            _status(job_id, [value.decode() if value is not None else "" for value in row])
+            for job_id, row in zip(job_ids, rows, strict=True)
+            if row[0] is not None
+        ]
 
     def attempts(self, job_id: str) -> list[Attempt]:
         """The attempts at a job that are over, the oldest first; of many, the newest twenty."""

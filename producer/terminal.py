@@ -5,12 +5,18 @@ from __future__ import annotations
 import json
 import re
 import sys
+import time
 from pathlib import Path
 from typing import Annotated, Any, Final, NoReturn
 
 import typer
 from rich.console import Console
 from rich.text import Text
+
+from pixfleet.config.results import JobState
+from pixfleet.config.state import running_broker
+
+from .client import Producer
 
 FAILED: Final = 1
 USAGE: Final = 2
@@ -48,7 +54,18 @@ StateOption = Annotated[
         metavar="FOLDER", help="where broker and memo live; default: PIXFLEET_STATE, else a cache"
     ),
 ]
+JobStateOption = Annotated[JobState | None, typer.Option(help="only jobs in this state")]
 JsonOption = Annotated[bool, typer.Option("--json", help="print one JSON document instead")]
+
+
+def producer(broker: str | None) -> Producer:
+    """A producer on the broker that was named, that is configured, or that runs here."""
+    return Producer(broker or running_broker())
+
+
+def utc(seconds: float) -> str:
+    """A moment as people and programs read it."""
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))
 
 
 def fail(message: str, code: int = USAGE) -> NoReturn:

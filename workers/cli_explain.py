@@ -11,7 +11,6 @@ from pixfleet.config.contract import Objective  # noqa: TC001 (typer reads it at
 from pixfleet.config.recipes import load_recipe
 from pixfleet.config.settings import Settings
 from pixfleet.config.state import state_dir
-from pixfleet.producer.cli import producer
 from pixfleet.producer.manifests import read_manifests
 from pixfleet.producer.terminal import (
     FAILED,
@@ -22,6 +21,7 @@ from pixfleet.producer.terminal import (
     fail,
     messages,
     print_json,
+    producer,
 )
 
 if TYPE_CHECKING:

@@ -37,9 +37,6 @@ if TYPE_CHECKING:
 Outcome = Literal["run", "busy", "ended", "cancelled", "exhausted", "late", "unknown"]
 _BATCH_TTL_S: Final = 7 * 86_400
 """A batch may take days; its first manifests must still be there when the summary is written."""
-_FAN_OUT_LEASES: Final = 2
-"""A job in parts may stand still this many leases between one part's end and the next one's start,
-or longer while messages wait on the queue."""
 CANCELLED: Final = "cancelled"
 WORKER_LOST: Final = "worker_lost"
 """Codes of failures that are ends of their own."""
@@ -128,7 +125,7 @@ class JobLedger(Ledger):
 
     def delay(self, job_id: str, fence: int, delay_s: float, why: str) -> None:
         """Put the job off unharmed: it is tried again later, and the attempt does not count."""
-        self.scripts.run(self._delay, job_id, fence, delay_s, why)
+        self.scripts.ask(self._delay, job_id, fence, delay_s, why)
 
     @contextmanager
     def heartbeat(self, job_id: str, fence: int, part: str = "") -> Generator[bool]:
@@ -139,8 +136,8 @@ class JobLedger(Ledger):
         """
         done = threading.Event()
 
-        def renew(what: str, leases: int = 1) -> bool:
-            return self._keep(job_id, fence, self._lease_s * leases, part, what)
+        def renew(what: str) -> bool:
+            return self._keep(job_id, fence, part, what)
 
         def beat() -> None:
             while not done.wait(self._lease_s / 3):
@@ -160,14 +157,14 @@ class JobLedger(Ledger):
             thread.join()
             if part:
                 with suppress(ConnectionError):
-                    renew("over", _FAN_OUT_LEASES)
+                    renew("over")
 
     def hand_over(self, job_id: str, fence: int) -> bool:
         """The job goes on in parts; False: another worker has taken it over."""
-        return self._keep(job_id, fence, self._lease_s * _FAN_OUT_LEASES, "", "hand_over")
+        return self._keep(job_id, fence, "", "hand_over")
 
-    def _keep(self, job_id: str, fence: int, lease_s: float, part: str, what: str) -> bool:
-        return self.scripts.ask(self._renew, job_id, fence, lease_s, part, what) == 1
+    def _keep(self, job_id: str, fence: int, part: str, what: str) -> bool:
+        return self.scripts.ask(self._renew, job_id, fence, self._lease_s, part, what) == 1
 
     def complete(self, manifest: Manifest, fence: int) -> Completion:
         """End the job and charge its spend, once."""

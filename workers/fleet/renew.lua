@@ -16,6 +16,10 @@ local lease_until = now + tonumber(ARGV[3])
 if part ~= '' and what ~= 'over' then
   redis.call('ZADD', K.PARTS, lease_until, member)
 end
+if part ~= '' or what == 'hand_over' then
+  -- A job in parts may stand still between one's end and the next one's start.
+  lease_until = lease_until + tonumber(ARGV[3])
+end
 if what == 'hand_over' then
   redis.call('HSET', key, 'fanned_out', '1')
 end
