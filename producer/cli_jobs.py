@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from .desk import ENDS, STATES, JobDesk
 from .terminal import (
@@ -29,8 +30,6 @@ if TYPE_CHECKING:
     from pixfleet.config.results import JobState
 
     from .ledger import Attempt, JobStatus, Ledger
-
-_ID_WIDTH = 36
 
 
 def register(app: typer.Typer) -> None:
@@ -61,7 +60,7 @@ def jobs(
         print_json({"numbers": numbers, "jobs": [asdict(row) for row in rows]})
         return
     if rows:
-        Console().print(_table(rows))
+        _print_rows(rows)
     messages.print(", ".join(f"{count} {name}" for name, count in numbers.items() if count))
     if len(rows) == limit:
         messages.print(f"the first {limit}; --limit shows more")
@@ -180,18 +179,15 @@ def _ledger(broker: str | None) -> Ledger:
     return producer(broker).ledger
 
 
-def _table(rows: list[JobStatus]) -> Table:
-    table = Table(box=None, header_style="bold")
-    table.add_column("job", min_width=_ID_WIDTH, no_wrap=True)
-    for name in ("state", "tenant", "attempts", "age"):
-        table.add_column(name, no_wrap=True)
-    table.add_column("source", overflow="fold")
-    table.add_column("why", overflow="fold")
-    now = time.time()
+def _print_rows(rows: list[JobStatus]) -> None:
+    """Two lines a job: paths and reasons are long, and whole."""
+    console, now = Console(highlight=False), time.time()
+    states = max(len(row.state) for row in rows)
     for row in rows:
-        age = _span(now - row.submitted_at)
-        table.add_row(row.id, row.state, row.tenant, str(row.attempts), age, row.source, row.why)
-    return table
+        age, attempts = _span(now - row.submitted_at), f"{row.attempts} attempts"
+        facts = (row.id, row.state.ljust(states), attempts, age.rjust(6), row.tenant)
+        console.print(Text("  ".join(facts), style="bold"), soft_wrap=True)
+        console.print(Text(f"    {row.source}" + (f"  {row.why}" if row.why else "")))
 
 
 def _timeline(status: JobStatus, attempts: list[Attempt]) -> Table:

@@ -166,17 +166,18 @@ def test_a_child_that_died_frees_its_job_at_once_and_one_that_was_ended_costs_no
 ):
     (job_id,) = submit(ledger)
     owner = "elsewhere:1"
-    word = Abandonment(client)
+    word = Abandonment(client, QueueSettings(), None)
     assert claim_as(ledger, job_id, owner) == "run"
     assert ledger.claim(job_id).outcome == "busy"
 
-    word.lost(job_id, owner, "its process died")
+    assert word.tell(job_id, owner, "lost", "its process died") >= 0
 
     assert ledger.status(job_id).state == "queued"
+    assert on_queue(client, ENCODE) == 1
     assert ledger.claim(job_id).attempts == 2
     mine = ledger.status(job_id).worker
-    assert word.given_back(job_id, "stranger:2", "drained") == -1
-    assert word.given_back(job_id, mine, "drained") >= 0
+    assert word.tell(job_id, "stranger:2", "given_back", "drained") == -1
+    assert word.tell(job_id, mine, "given_back", "drained") >= 0
     assert ledger.claim(job_id).attempts == 2
     assert [a.how for a in ledger.attempts(job_id)] == ["lost", "given_back"]
     assert int(client.hget(keys.TOTALS, "rework_ms")) >= 0

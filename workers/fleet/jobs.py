@@ -21,7 +21,7 @@ import structlog
 
 from pixfleet.config import keys
 from pixfleet.config.prices import to_nano
-from pixfleet.config.settings import QueueSettings
+from pixfleet.config.queues import ENCODE
 from pixfleet.producer.connection import answering
 from pixfleet.producer.ledger import Ledger, counts
 from pixfleet.producer.scripts import Scripts
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     import redis
 
     from pixfleet.config.results import JobState, Manifest
+    from pixfleet.config.settings import QueueSettings
     from pixfleet.producer.scripts import Post
 
 Outcome = Literal["run", "busy", "ended", "cancelled", "exhausted", "late", "unknown"]
@@ -213,21 +214,21 @@ def end_of(manifest: Manifest) -> JobState:
 class Abandonment:
     """What a worker's main process tells the ledger of a child that is gone.
 
-    The child's message comes back to the queue by itself; this lets anyone take the job up again
-    without waiting for the lease of the dead.
+    The job is on the queue again at once: its own message would come back only behind everything
+    that waits, and its lease would last as long as if its owner lived.
     """
 
-    def __init__(self, client: redis.Redis) -> None:
-        self._scripts = Scripts(client, QueueSettings(), None)
+    def __init__(self, client: redis.Redis, queues: QueueSettings, post: Post | None) -> None:
+        self._scripts = Scripts(client, queues, post)
         self._abandon = self._scripts.load("pixfleet.workers.fleet", "abandon")
 
-    def lost(self, job_id: str, owner: str, why: str) -> None:
-        """The child died over the job, and the attempt counts."""
-        self._scripts.ask(self._abandon, job_id, owner, "lost", why)
-
-    def given_back(self, job_id: str, owner: str, why: str) -> int:
-        """The child was ended in the middle of its work, which is no fault of the job.
+    def tell(self, job_id: str, owner: str, how: Literal["lost", "given_back"], why: str) -> int:
+        """The child ended over the job: it died (the attempt counts) or was ended (it does not).
 
         The answer is the milliseconds of work that are thrown away, -1 when the child held no job.
+
+        Raises:
+            LedgerUnavailableError: Redis did not answer.
         """
-        return int(self._scripts.ask(self._abandon, job_id, owner, "given_back", why))
+        (wasted_ms,) = self._scripts.run(self._abandon, job_id, owner, how, why, ENCODE)
+        return int(wasted_ms)

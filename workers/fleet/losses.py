@@ -10,6 +10,7 @@ from billiard.exceptions import WorkerLostError
 from celery.worker.request import Request
 
 from pixfleet.producer.connection import LedgerUnavailableError, connect
+from pixfleet.producer.sqs import post_of
 
 from .jobs import Abandonment
 from .trials import bury
@@ -17,6 +18,8 @@ from .trials import bury
 
 class StepRequest(Request):
     """A step in a child; the child's end is written down before the message goes back."""
+
+    _goes_on = False
 
     def on_failure(self, exc_info: Any, *args: Any, **kwargs: Any) -> Any:
         """As Celery's, also called when the child is gone."""
@@ -31,13 +34,22 @@ class StepRequest(Request):
             self._bury(f"it was ended after {timeout:g} s, the hard time limit")
         return super().on_timeout(soft, timeout)
 
+    def reject(self, requeue: bool = False) -> None:  # noqa: FBT001, FBT002 (Celery's signature)
+        """As Celery's, unless the ledger has queued the job again: then this message is done."""
+        if requeue and self._goes_on:
+            self.acknowledge()
+        else:
+            super().reject(requeue)
+
     def _bury(self, why: str) -> None:
         message = next(iter(self.args), None)
         job_id = message.get("job_id", self.id) if isinstance(message, dict) else self.id
-        # Without a ledger nothing is lost but a reason.
+        owner = f"{socket.gethostname()}:{self.worker_pid}"
+        settings = self.task.app.conf["pixfleet_settings"]
+        # Without a ledger the message goes back, and the lease has to run out.
         with contextlib.suppress(LedgerUnavailableError):
-            client = connect(self.task.app.conf["pixfleet_settings"].ledger_url)
-            owner = f"{socket.gethostname()}:{self.worker_pid}"
+            client = connect(settings.ledger_url)
             bury(client, job_id, owner)
-            Abandonment(client).lost(job_id, owner, why)
+            word = Abandonment(client, settings.queue, post_of(settings))
+            self._goes_on = word.tell(job_id, owner, "lost", why) >= 0
             client.close()
