@@ -12,7 +12,7 @@ from pixfleet.config.results import Failure, Manifest, Part, Receipt
 
 from .errors import RetryableError, WorkError
 from .failures import failure_of
-from .fleet.jobs import owner_name
+from .fleet.owner import owner_name
 from .pictures import with_pictures
 from .recall import remember
 from .spend.meter import merge

@@ -10,7 +10,7 @@ import redis
 from pixfleet.config import keys
 from pixfleet.config.settings import WorkerSettings
 from pixfleet.workers.errors import EncoderLostError
-from pixfleet.workers.fleet.jobs import owner_name
+from pixfleet.workers.fleet.owner import owner_name
 from pixfleet.workers.fleet.trials import Trials, bury
 
 JOB = "job-1"

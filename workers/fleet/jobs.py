@@ -9,8 +9,6 @@ neither end a job twice nor charge it twice.
 from __future__ import annotations
 
 import datetime as dt
-import os
-import socket
 import threading
 import zlib
 from contextlib import contextmanager, suppress
@@ -25,6 +23,8 @@ from pixfleet.config.queues import ENCODE
 from pixfleet.producer.connection import answering
 from pixfleet.producer.ledger import Ledger, counts
 from pixfleet.producer.scripts import Scripts
+
+from .owner import is_dead, owner_name
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -68,27 +68,6 @@ class Completion:
     """the batch whose last job this was"""
 
 
-def owner_name() -> str:
-    """This process, as the ledger names it: host and process id."""
-    return f"{socket.gethostname()}:{os.getpid()}"
-
-
-def _is_dead(owner: str) -> bool:
-    """Is the owner a process of this host that is gone? Elsewhere only the lease can tell."""
-    host, _, pid = owner.rpartition(":")
-    if host != socket.gethostname() or not pid.isdigit():
-        return False
-    if int(pid) == os.getpid():
-        return True  # a child does one task at a time, so its earlier claim is over
-    try:
-        os.kill(int(pid), 0)
-    except ProcessLookupError:
-        return True
-    except PermissionError:
-        return False
-    return False
-
-
 class JobLedger(Ledger):
     """The ledger, with the moves that workers make."""
 
@@ -119,10 +98,12 @@ class JobLedger(Ledger):
                 self._claim, job_id, owner_name(), self._lease_s, self._max_attempts, dead
             )
             claim = Claim(outcome.decode(), fence, attempts, tries, owner.decode(), left_s)
-            if claim.outcome == "busy" and not dead and _is_dead(claim.owner):
-                dead = claim.owner
-                continue
-            return claim
+            if claim.outcome != "busy" or dead:
+                return claim
+            # A child does one task at a time, so an earlier claim of its own is over.
+            if claim.owner != owner_name() and not is_dead(claim.owner):
+                return claim
+            dead = claim.owner
 
     def delay(self, job_id: str, fence: int, delay_s: float, why: str) -> None:
         """Put the job off unharmed: it is tried again later, and the attempt does not count."""

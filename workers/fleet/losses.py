@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import socket
 from typing import Any
 
 from billiard.exceptions import WorkerLostError
@@ -13,6 +12,7 @@ from pixfleet.producer.connection import LedgerUnavailableError, connect
 from pixfleet.producer.sqs import post_of
 
 from .jobs import Abandonment
+from .owner import owner_name
 from .trials import bury
 
 
@@ -44,7 +44,7 @@ class StepRequest(Request):
     def _bury(self, why: str) -> None:
         message = next(iter(self.args), None)
         job_id = message.get("job_id", self.id) if isinstance(message, dict) else self.id
-        owner = f"{socket.gethostname()}:{self.worker_pid}"
+        owner = owner_name(self.worker_pid)
         settings = self.task.app.conf["pixfleet_settings"]
         # Without a ledger the message goes back, and the lease has to run out.
         with contextlib.suppress(LedgerUnavailableError):

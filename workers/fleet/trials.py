@@ -21,7 +21,7 @@ from pixfleet.config import keys
 from pixfleet.producer.connection import answering
 from pixfleet.workers.errors import EncoderLostError
 
-from .jobs import owner_name
+from .owner import owner_name
 
 if TYPE_CHECKING:
     from collections.abc import Generator
