@@ -25,10 +25,28 @@ local function note(key, how, why)
   redis.call('HSET', key, 'history', line)
 end
 
--- What an attempt did is thrown away.
-local function waste(key)
-  local began = tonumber(redis.call('HGET', key, 'began') or stamp)
-  redis.call('HINCRBY', K.TOTALS, 'rework_ms', math.max(0, math.floor((now - began) * 1000)))
+-- What an attempt did until its last sign of life, or until now, is thrown away; the answer is in ms.
+local function waste(key, until_now)
+  local times = redis.call('HMGET', key, 'began', 'seen')
+  local began, seen = tonumber(times[1] or stamp), tonumber(times[2] or stamp)
+  local ms = math.max(0, math.floor(((until_now and now or seen) - began) * 1000))
+  redis.call('HINCRBY', K.TOTALS, 'rework_ms', ms)
+  return ms
+end
+
+-- The UTC day of Redis' clock, YYYY-MM-DD: a worker's may be wrong.
+-- Source: H. Hinnant, "chrono-compatible low-level date algorithms", civil_from_days.
+local function today()
+  local z = math.floor(now / 86400) + 719468
+  local era = math.floor(z / 146097)
+  local doe = z - era * 146097
+  local yoe = math.floor((doe - math.floor(doe / 1460) + math.floor(doe / 36524)
+    - math.floor(doe / 146096)) / 365)
+  local doy = doe - (365 * yoe + math.floor(yoe / 4) - math.floor(yoe / 100))
+  local mp = math.floor((5 * doy + 2) / 153)
+  local day = doy - math.floor((153 * mp + 2) / 5) + 1
+  local month = mp < 10 and mp + 3 or mp - 9
+  return string.format('%04d-%02d-%02d', yoe + era * 400 + (month <= 2 and 1 or 0), month, day)
 end
 
 -- The job's message goes onto a queue. Its tag must be new, or a broker that still holds an older

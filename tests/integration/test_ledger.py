@@ -420,3 +420,13 @@ def test_the_history_of_a_job_is_bounded(ledger):
     attempts = ledger.attempts(job_id)
     assert len(attempts) == 20
     assert attempts[-1].why == "try 49"
+
+
+@pytest.mark.parametrize(
+    "seconds", [0, 951_782_400, 951_868_799, 951_868_800, 1_764_041_234, 4_102_444_799]
+)
+def test_the_day_that_spend_is_charged_to_is_that_of_redis(ledger, client, seconds):
+    lua = ledger.scripts._prelude.replace("tonumber(clock[1]) +", f"{seconds} +")  # noqa: SLF001
+    expected = dt.datetime.fromtimestamp(seconds, dt.UTC).date().isoformat()
+
+    assert client.eval(f"{lua}\nreturn today()", 0).decode() == expected

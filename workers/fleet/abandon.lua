@@ -5,15 +5,15 @@
 --   send}.
 local id, owner, how = ARGV[1], ARGV[2], ARGV[3]
 local key = K.JOB .. id
-local job = redis.call('HMGET', key, 'state', 'owner', 'began', 'fanned_out')
-if job[1] ~= 'running' or job[2] ~= owner or job[4] then
+local job = redis.call('HMGET', key, 'state', 'owner', 'fanned_out')
+if job[1] ~= 'running' or job[2] ~= owner or job[3] then
   return {-1, sent}
 end
 note(key, how, ARGV[4])
-waste(key)
+local wasted_ms = waste(key, true)
 if how == 'given_back' then
   redis.call('HINCRBY', key, 'attempts', -1)
 end
 redis.call('HDEL', key, 'lease_until')
 begin_again(id, key, ARGV[5])
-return {math.max(0, math.floor((now - tonumber(job[3] or stamp)) * 1000)), sent}
+return {wasted_ms, sent}

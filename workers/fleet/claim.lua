@@ -24,7 +24,7 @@ if state == 'running' then
     return answer('busy', math.ceil(left))
   end
   note(key, 'lost', left > 0 and 'its process died' or 'its lease ran out')
-  waste(key)
+  waste(key, left > 0)
 end
 if PENDING[state] then
   redis.call('HINCRBY', K.BACKLOG, home, -1)
@@ -43,7 +43,7 @@ end
 fence = fence + 1
 local lease_until = now + tonumber(ARGV[3])
 redis.call('HSET', key, 'state', 'running', 'owner', ARGV[2], 'lease_until', lease_until,
-  'attempts', attempts, 'fence', fence, 'began', stamp)
+  'attempts', attempts, 'fence', fence, 'began', stamp, 'seen', stamp)
 redis.call('HDEL', key, 'fanned_out')
 redis.call('ZADD', K.RUNNING, lease_until, id)
 pump(home)

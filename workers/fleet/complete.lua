@@ -1,6 +1,6 @@
 -- A job ends, once: only the newest fence may end it, and the spend is charged in the same step.
--- ARGV: id, fence, state, why, manifest, ttl in s, ttl in s of a batch's job, day, spend's field,
---   then pairs name, integer to be added
+-- ARGV: id, fence, state, why, manifest, ttl in s, ttl in s of a batch's job, spend's field, then
+--   pairs name, integer to be added
 -- Returns {accepted 0/1, batch that ended with it or '', messages to send}.
 local id, state = ARGV[1], ARGV[3]
 local key = K.JOB .. id
@@ -37,13 +37,13 @@ if batch then
   redis.call('HINCRBY', batch_key, count, 1)
   redis.call('HSET', batch_key, 'last_at', stamp)
 end
-for i = 10, #ARGV, 2 do
+for i = 9, #ARGV, 2 do
   redis.call('HINCRBY', K.TOTALS, ARGV[i], ARGV[i + 1])
   if batch then
     redis.call('HINCRBY', batch_key, ARGV[i], ARGV[i + 1])
   end
   if ARGV[i] == 'cost_nano_usd' then
-    redis.call('HINCRBY', K.SPEND .. ARGV[8], ARGV[9], ARGV[i + 1])
+    redis.call('HINCRBY', K.SPEND .. today(), ARGV[8], ARGV[i + 1])
   end
 end
 pump(home)

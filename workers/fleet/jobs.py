@@ -8,7 +8,6 @@ neither end a job twice nor charge it twice.
 
 from __future__ import annotations
 
-import datetime as dt
 import threading
 import zlib
 from contextlib import contextmanager, suppress
@@ -165,7 +164,6 @@ class JobLedger(Ledger):
             zlib.compress(manifest.model_dump_json().encode()),
             self._ttl_s,
             max(self._ttl_s, _BATCH_TTL_S),
-            dt.datetime.now(dt.UTC).date().isoformat(),
             f"{manifest.tenant}|{manifest.recipe}",
             *(part for name, number in sums.items() for part in (name, number)),
         )

@@ -23,6 +23,6 @@ end
 if what == 'hand_over' then
   redis.call('HSET', key, 'fanned_out', '1')
 end
-redis.call('HSET', key, 'lease_until', lease_until)
+redis.call('HSET', key, 'lease_until', lease_until, 'seen', stamp)
 redis.call('ZADD', K.RUNNING, lease_until, id)
 return 1

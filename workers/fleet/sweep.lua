@@ -11,7 +11,7 @@ end
 local function lose(id, why)
   local key = K.JOB .. id
   note(key, 'lost', why)
-  waste(key)
+  waste(key, false)
   redis.call('HDEL', key, 'lease_until', 'fanned_out')
   begin_again(id, key, onward)
 end
