@@ -13,6 +13,7 @@ from pixfleet.config.settings import Settings
 
 from .admission import admit
 from .connection import connect
+from .desk import JobDesk
 from .envelope import envelope
 from .ledger import Ledger, Registration
 from .sqs import post_of
@@ -45,6 +46,14 @@ class JobHandle:
             UnknownJobError: its result has expired.
         """
         return self.ledger.status(self.id)
+
+    def cancel(self) -> bool:
+        """End the job as cancelled; False: it has ended, or is in work and ends by itself.
+
+        Raises:
+            UnknownJobError: its result has expired.
+        """
+        return JobDesk(self.ledger).cancel(self.id)
 
     def result(self, timeout_s: float = 60) -> Manifest:
         """The manifest, as soon as the job has ended.

@@ -6,7 +6,7 @@ local stamp = clock[1] .. '.' .. string.format('%06d', clock[2])
 local ENDS = {done = true, failed = true, quarantined = true, cancelled = true}
 local PENDING = {waiting = true, queued = true, delayed = true}
 local HISTORY_LINES = 20
--- Queue, message, queue, message …: what the caller has to send where queues are not in Redis.
+-- Queue, id, message, queue …: what the caller has to send where queues are not in Redis.
 local sent = {}
 
 -- An attempt is over.
@@ -62,6 +62,7 @@ local function put_on(id, key, queue)
     redis.call('LPUSH', queue, message)
   else
     sent[#sent + 1] = queue
+    sent[#sent + 1] = id
     sent[#sent + 1] = message
   end
 end

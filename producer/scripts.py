@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from importlib import resources
 from typing import TYPE_CHECKING, Any, Final
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     Post = Callable[[str, Sequence[bytes]], None]
     """Sends envelopes to a queue that is not in Redis."""
 
+_log = logging.getLogger(__name__)
 _POST_CHUNK: Final = 10
 """Messages that SQS takes, and bills, as one request."""
 
@@ -76,15 +78,22 @@ class Scripts:
         return self._send_off(answers)
 
     def _send_off(self, answers: Sequence[list[Any]]) -> list[list[Any]]:
-        """Send what the scripts left at the end of their answers."""
-        messages: dict[str, list[bytes]] = {}
+        """Send what the scripts left at the end of their answers.
+
+        What a queue does not take now is accepted all the same: the sweeper sends it.
+        """
+        messages: dict[str, dict[str, bytes]] = {}
         for answer in answers:
-            pairs = answer.pop()
-            for queue, message in zip(pairs[::2], pairs[1::2], strict=True):
-                messages.setdefault(queue.decode(), []).append(message)
-        for queue, envelopes in messages.items():
-            # Where this fails the job counts as queued, and is found by the sweeper.
-            self.send(queue, envelopes)
+            sent = answer.pop()
+            for queue, job_id, message in zip(sent[::3], sent[1::3], sent[2::3], strict=True):
+                messages.setdefault(queue.decode(), {})[job_id.decode()] = message
+        for queue, by_id in messages.items():
+            try:
+                self.send(queue, list(by_id.values()))
+            except ConnectionError as error:
+                _log.warning("%s messages for %s are sent later: %s", len(by_id), queue, error)
+                with answering(self._redis):
+                    self._redis.zadd(keys.QUEUED + queue, dict.fromkeys(by_id, 0))
         return list(answers)
 
     def send(self, queue: str, envelopes: Sequence[bytes]) -> None:

@@ -430,3 +430,22 @@ def test_the_day_that_spend_is_charged_to_is_that_of_redis(ledger, client, secon
     expected = dt.datetime.fromtimestamp(seconds, dt.UTC).date().isoformat()
 
     assert client.eval(f"{lua}\nreturn today()", 0).decode() == expected
+
+
+def test_what_a_queue_beyond_redis_does_not_take_is_sent_by_the_sweeper(client, sweeper):
+    def refuse(queue, envelopes):
+        raise ConnectionError(f"{queue}: {len(envelopes)}")
+
+    taken: list[tuple[str, int]] = []
+    queues = QueueSettings()
+    options = {"lease_s": 30, "max_attempts": 3, "ttl_s": 600}
+    ledger = JobLedger(client, queues, refuse, **options)
+    ids = submit(ledger, count=12)
+    assert on_queue(client) == 0
+    assert {ledger.status(job_id).state for job_id in ids} == {"queued"}
+
+    post = lambda queue, envelopes: taken.append((queue, len(envelopes)))  # noqa: E731
+    sweeper._ledger.scripts.__init__(client, queues, post)  # noqa: SLF001
+    sweeper._script = sweeper._ledger.scripts.load("pixfleet.workers.fleet", "sweep")  # noqa: SLF001
+    assert sweeper.sweep() == {"messages": 12}
+    assert taken == [(ENCODE, 12)]
