@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from pathlib import PurePosixPath
-from typing import Annotated, Any, Final, Literal, Self
+from typing import Annotated, Any, ClassVar, Final, Literal, Self
 
 from pydantic import (
     AfterValidator,
@@ -23,6 +23,7 @@ from pydantic import (
 )
 
 from .audience import AUDIENCE
+from .urls import file_name, shown
 
 SCHEMA_VERSION: Final = 1
 """Version of every message and manifest; raised when a field changes its meaning or goes away."""
@@ -31,6 +32,7 @@ TASK_PREPARE: Final = "pixfleet.v1.prepare"
 TASK_ENCODE: Final = "pixfleet.v1.encode"
 TASK_FINALIZE: Final = "pixfleet.v1.finalize"
 TASK_SUMMARIZE: Final = "pixfleet.v1.summarize"
+TASK_NOTIFY: Final = "pixfleet.v1.notify"
 
 Format = Literal["jpeg", "webp", "avif", "jxl", "heic", "png"]
 Fit = Literal["fit", "cover", "fill", "smart", "pad", "crop"]
@@ -57,6 +59,9 @@ Audience = Annotated[
 
 class ContractError(ValueError):
     """A message does not follow the contract; says where (a path) and why."""
+
+    code: ClassVar[str] = "contract_invalid"
+    hint: ClassVar[str] = "docs/schema/image-job.json is the contract; send what it describes"
 
 
 class Frozen(BaseModel):
@@ -231,7 +236,9 @@ class ImageJob(Frozen):
     """One image to process."""
 
     schema_version: Literal[1] = SCHEMA_VERSION
-    source: str = Field(min_length=1, description="path, file:// or s3:// URL of the image")
+    source: str = Field(
+        min_length=1, description="path, file://, s3:// or https:// URL of the image"
+    )
     recipe: Annotated[
         Annotated[str, Tag("name")] | Annotated[Recipe, Tag("given")],
         Discriminator(lambda recipe: "name" if isinstance(recipe, str) else "given"),
@@ -253,12 +260,23 @@ class ImageJob(Frozen):
         "or it fails",
     )
     batch: str | None = Field(default=None, pattern=r"^[A-Za-z0-9._-]{1,64}$")
+    webhook: str | None = Field(
+        default=None,
+        max_length=2_000,
+        pattern=r"^https?://[^/]",
+        description="https:// URL that is told, signed, when the job has ended",
+    )
 
     @property
     def output_name(self) -> str:
         """Where below ``output`` the variants go."""
-        own = PurePosixPath(self.source.split("://", 1)[-1]).name
+        own = file_name(self.source) or PurePosixPath(self.source.split("://", 1)[-1]).name
         return self.name or (own if own not in ("", "..") else "image")
+
+    @property
+    def shown_source(self) -> str:
+        """The source without what may be secret in it; what ledger, manifest and logs hold."""
+        return shown(self.source)
 
 
 _TAGS: Final = frozenset({"number", "floors"})

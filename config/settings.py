@@ -14,6 +14,8 @@ from typing import Self
 from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from .access import OutputSettings, SigningSettings, SourceSettings, WebhookSettings
+
 
 class SettingsError(ValueError):
     """A setting is wrong; names the variable, what is wrong, and the value's kind."""
@@ -233,6 +235,10 @@ GROUPS: tuple[type[BaseSettings], ...] = (
     RecipeSettings,
     MoneySettings,
     MonitorSettings,
+    SourceSettings,
+    OutputSettings,
+    SigningSettings,
+    WebhookSettings,
 )
 
 
@@ -251,6 +257,10 @@ class Settings(BaseSettings):
     recipes: RecipeSettings
     money: MoneySettings
     monitor: MonitorSettings
+    sources: SourceSettings
+    outputs: OutputSettings
+    signing: SigningSettings
+    webhook: WebhookSettings
 
     @classmethod
     def load(cls) -> Self:
@@ -271,6 +281,10 @@ class Settings(BaseSettings):
                 recipes=RecipeSettings(),
                 money=MoneySettings(),
                 monitor=MonitorSettings(),
+                sources=SourceSettings(),
+                outputs=OutputSettings(),
+                signing=SigningSettings(),
+                webhook=WebhookSettings(),
             )
         except ValidationError as error:
             raise SettingsError(_explain(error)) from None
@@ -323,7 +337,8 @@ def _explain(error: ValidationError) -> str:
     for fault in error.errors(include_url=False):
         field = str(fault["loc"][0])
         name = variable(group, field) if field in group.model_fields else field
-        faults.append(f"{name}: {fault['msg']} (got {fault['input']!r})")
+        got = "" if "secret" in field else f" (got {fault['input']!r})"
+        faults.append(f"{name}: {fault['msg']}{got}")
     return "; ".join(faults)
 
 
@@ -339,7 +354,8 @@ def document() -> str:
         lines += ["", f"## {(group.__doc__ or '').strip().rstrip('.')}", ""]
         lines += ["| variable | default | what it is |", "|---|---|---|"]
         for name, field in group.model_fields.items():
-            default = "(empty)" if field.default == "" else f"`{field.default}`"
+            empty = str(field.default) in ("", "()")
+            default = "(empty)" if empty else f"`{field.default}`"
             lines.append(f"| `{variable(group, name)}` | {default} | {field.description} |")
     return "\n".join(lines) + "\n"
 

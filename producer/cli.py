@@ -25,6 +25,7 @@ from pixfleet.config.recipes import (
     load_recipe,
 )
 from pixfleet.config.settings import SettingsError
+from pixfleet.config.urls import shown
 
 from . import cli_jobs
 from .admission import BacklogFullError
@@ -101,7 +102,7 @@ cli_jobs.register(app)
 def submit(
     sources: Annotated[
         list[str],
-        typer.Argument(metavar="IN", help="files, folders, globs, s3://bucket/prefix"),
+        typer.Argument(metavar="IN", help="files, folders, globs, s3://bucket/prefix, https:// URLs"),
     ],
     out: OutOption,
     recipe: RecipeOption = "web",
@@ -149,7 +150,7 @@ def submit(
             count += 1
     except BacklogFullError as error:
         refusal = error
-    client.close_batch(batch, output=target, title=", ".join(sources))
+    client.close_batch(batch, output=target, title=", ".join(map(shown, sources)))
     if refusal:
         messages.print(f"{batch}: only {count} jobs are queued")
         raise refusal

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from pixfleet.config.contract import TASK_PREPARE, ImageJob
 from pixfleet.config.recipes import load_recipe
 from pixfleet.config.settings import Settings
+from pixfleet.config.signature import seal
 
 from .admission import admit
 from .connection import connect
@@ -19,7 +20,7 @@ from .ledger import Ledger, Registration
 from .sqs import post_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from pixfleet.config.results import Manifest
 
@@ -78,6 +79,7 @@ class Producer:
         settings = Settings.load()
         if broker is not None:
             settings = settings.with_broker(broker, ledger or "")
+        self._keys = settings.signing.keys
         self.ledger = Ledger(connect(settings.ledger_url), settings.queue, post_of(settings))
 
     def submit(self, job: ImageJob, *, patience_s: float = 0) -> JobHandle:
@@ -103,7 +105,7 @@ class Producer:
             BacklogFullError: as ``submit``; after the handles of those that were accepted.
         """
         for chunk in _chunks(jobs, _CHUNK):
-            registrations = [registration(job) for job in chunk]
+            registrations = [registration(job, keys=self._keys) for job in chunk]
             answers, refusal = admit(self.ledger, registrations, patience_s)
             for job, new in zip(registrations, answers, strict=True):
                 if new is not None:
@@ -123,8 +125,10 @@ class Producer:
         return self.ledger.batch(batch)
 
 
-def registration(job: ImageJob, job_id: str = "") -> Registration:
+def registration(job: ImageJob, job_id: str = "", keys: Sequence[bytes] = ()) -> Registration:
     """What the ledger is told of a job; with ``job_id`` one that a foreign client has queued.
+
+    Its message is signed with the first of ``keys``.
 
     Raises:
         RecipeNotFoundError: the recipe's file does not exist.
@@ -134,14 +138,15 @@ def registration(job: ImageJob, job_id: str = "") -> Registration:
         if job.idempotency_key
         else uuid.uuid4()
     )
+    message = seal(keys, TASK_PREPARE, own_id, _message(job))
     return Registration(
         id=own_id,
         tenant=job.tenant,
         recipe=job.recipe if isinstance(job.recipe, str) else job.recipe.name,
-        source=job.source,
+        source=job.shown_source,
         queue=job.queue,
         batch=job.batch or "",
-        message=envelope(TASK_PREPARE, own_id, _message(job), job.queue),
+        message=envelope(TASK_PREPARE, own_id, message, job.queue),
         deadline_s=job.deadline_s or 0,
         adopted=bool(job_id),
     )

@@ -1,4 +1,4 @@
-"""What a user names (a file, a folder, a glob, a bucket's prefix) → the images in it."""
+"""What a user names (a file, a folder, a glob, a bucket's prefix, a URL) → the images in it."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
+
+from pixfleet.config.urls import file_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,7 +32,7 @@ class Source:
     """One image to submit."""
 
     url: str
-    """absolute path or s3:// URL"""
+    """absolute path, s3:// or https:// URL"""
     name: str
     """path below the named folder or prefix: where its variants go below the output"""
     root: str | None
@@ -59,6 +61,9 @@ def find_sources(named: str, *, without: str | None = None) -> Iterator[Source]:
 def _found(named: str, without: str | None) -> Iterator[Source]:
     if named.startswith("s3://"):
         yield from _in_bucket(named)
+        return
+    if of_web := file_name(named):
+        yield Source(named, of_web, None)
         return
     path = Path(named).expanduser()
     if path.is_dir():

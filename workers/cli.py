@@ -58,7 +58,8 @@ def register(app: typer.Typer) -> None:
 
 def run(
     source: Annotated[
-        str, typer.Argument(metavar="IN", help="file, folder, glob, s3://bucket/prefix")
+        str,
+        typer.Argument(metavar="IN", help="file, folder, glob, s3://bucket/prefix, https:// URL"),
     ],
     out: OutOption,
     recipe: RecipeOption = "web",

@@ -98,6 +98,7 @@ def run_comparison(order: CompareOrder, show: Callable[[str], None]) -> CompareR
                 width_px=order.width_px,
                 goal=goal,
                 limits=order.settings.limits,
+                rules=order.settings.sources,
                 show=lambda done, where=where: show(f"{where}: {done}"),
             )
         except Exception as error:  # noqa: BLE001 (whatever it is, the other pictures go on)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pixfleet.config import contract
+from pixfleet.config.urls import shown
 
 from .errors import EncodeError
 from .failures import failure_of
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from pixfleet.config.access import SourceSettings
     from pixfleet.config.contract import Format, Recipe
     from pixfleet.config.results import Failure
     from pixfleet.config.settings import LimitSettings
@@ -87,6 +89,7 @@ def compare(
     goal: Goal,
     width_px: int,
     limits: LimitSettings,
+    rules: SourceSettings,
     show: Callable[[str], None],
 ) -> Comparison:
     """Decode one source, scale it to ``width_px`` at most, and compare.
@@ -98,7 +101,7 @@ def compare(
         WorkError: the source cannot be read, decoded or held, with the code that a run gives it.
     """
     show("decoding")
-    data = open_source(source.url, root=source.root, max_bytes=limits.max_file_bytes)
+    data = open_source(source.url, root=source.root, max_bytes=limits.max_file_bytes, rules=rules)
     header = read_header(data, limits_of(limits))
     size = Size(header.width, header.height)
     placement = place(size, width=width_px, height=None, fit="fit")
@@ -119,7 +122,7 @@ def compare(
         except EncodeError as error:
             failures.append(failure_of(error, contract.SUFFIXES[name]))
     return Comparison(
-        source.url,
+        shown(source.url),
         source.name,
         header,
         pixels,

@@ -16,7 +16,7 @@ from .fleet.owner import owner_name
 from .pictures import with_pictures
 from .recall import remember
 from .spend.meter import merge
-from .storage.objects import ObjectStore
+from .storage.places import open_output
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,7 +30,7 @@ def begin(job_id: str, job: ImageJob, attempts: int) -> Manifest:
     """The manifest of a job of which nothing is known yet."""
     return Manifest(
         job_id=job_id,
-        source=job.source,
+        source=job.shown_source,
         output=job.output,
         recipe=job.recipe if isinstance(job.recipe, str) else job.recipe.name,
         tenant=job.tenant,
@@ -51,7 +51,7 @@ def conclude(
     if isinstance(job.recipe, Recipe):
         manifest = with_pictures(manifest, job.recipe)
     if not job.batch:
-        manifest = _published(job, manifest)
+        manifest = _published(runtime, job, manifest)
     completion = runtime.ledger.complete(manifest, fence)
     if not completion.accepted:
         _log.warning("job.superseded", job=draft.job_id, fence=fence)
@@ -86,11 +86,12 @@ def _merged(draft: Manifest, parts: Sequence[Part], recipe: str | Recipe) -> Man
     )
 
 
-def _published(job: ImageJob, manifest: Manifest) -> Manifest:
+def _published(runtime: Runtime, job: ImageJob, manifest: Manifest) -> Manifest:
     """Write a single job's manifest beside its variants; a batch writes one for all."""
     try:
         data = manifest.model_dump_json(indent=1).encode()
-        ObjectStore(job.output).put(f"{job.output_name}/manifest.json", data)
+        output = open_output(job.output, runtime.settings.outputs.allowed)
+        output.put(f"{job.output_name}/manifest.json", data)
     except WorkError as error:
         # Once failed, the job has no more tries to wait for the store: its ledger has the reason.
         if isinstance(error, RetryableError) and manifest.status == "done":

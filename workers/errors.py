@@ -3,6 +3,7 @@
     WorkError                 code, message, hint
     ├── PermanentError        the same input fails again: record it, never retry
     │   ├── SourceError       the source cannot be had: missing, empty, forbidden, outside its root
+    │   ├── AddressError      a URL, or the address that it leads to, is not open to jobs
     │   ├── LimitError        larger than a limit allows; seen before a pixel is decoded
     │   ├── DecodeError       not an image, truncated or corrupt
     │   ├── EncodeError       an encoder refused or broke
@@ -45,6 +46,10 @@ class SourceError(PermanentError):
     """The source cannot be had: missing, empty, forbidden or outside its root."""
 
 
+class AddressError(PermanentError):
+    """A URL, or the address that it leads to, is not open to jobs."""
+
+
 class LimitError(PermanentError):
     """Larger than a limit allows; raised before a pixel is decoded."""
 
@@ -70,7 +75,11 @@ class OutputError(PermanentError):
 
 
 class RetryableError(WorkError):
-    """The world was unavailable: back off and retry."""
+    """The world was unavailable: back off and retry, not before ``after_s`` seconds have passed."""
+
+    def __init__(self, code: str, message: str, hint: str, after_s: float = 0) -> None:
+        super().__init__(code, message, hint)
+        self.after_s = after_s
 
 
 class StoreUnavailableError(RetryableError):

@@ -14,7 +14,7 @@ from .imaging.header import Header, Limits, read_header
 from .storage.guard import open_source
 
 if TYPE_CHECKING:
-    from pixfleet.config.settings import LimitSettings
+    from pixfleet.config.settings import LimitSettings, Settings
 
     from .spend.meter import Meter
 
@@ -43,6 +43,13 @@ def recipe_of(job: ImageJob, folder: str) -> Recipe:
     """
     if isinstance(job.recipe, Recipe):
         return job.recipe
+    if "/" in job.recipe or job.recipe.endswith(".toml"):
+        # A producer reads its own files; a worker's are no business of who sends messages.
+        raise RecipeError(
+            "recipe_unknown",
+            f"{job.recipe!r} is a file, and a message cannot name one",
+            "send the recipe itself",
+        )
     try:
         return load_recipe(job.recipe, folder)
     except RecipeNotFoundError as error:
@@ -66,11 +73,12 @@ def limits_of(settings: LimitSettings) -> Limits:
     )
 
 
-def fetch(job: ImageJob, limits: LimitSettings, meter: Meter) -> tuple[bytes, str]:
+def fetch(job: ImageJob, settings: Settings, meter: Meter) -> tuple[bytes, str]:
     """The source's bytes and their SHA-256 in hex.
 
     Raises:
         SourceError: it cannot be had.
+        AddressError: it lies where jobs may not go.
         LimitError: the file is too large.
         StoreUnavailableError: the store did not answer.
     """
@@ -78,7 +86,8 @@ def fetch(job: ImageJob, limits: LimitSettings, meter: Meter) -> tuple[bytes, st
         data = open_source(
             job.source,
             root=job.source_root,
-            max_bytes=limits.max_file_bytes,
+            max_bytes=settings.limits.max_file_bytes,
+            rules=settings.sources,
             on_request=meter.request,
         )
         meter.bytes_in(len(data))

@@ -28,11 +28,15 @@ from pixfleet.config.contract import (
 )
 from pixfleet.config.queues import ENCODE, INTERACTIVE
 from pixfleet.config.results import Plan
+from pixfleet.config.signature import seal
 
 from .imaging.geometry import Placement, Size, place
+from .runtime import runtime
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+
+    from celery.canvas import Signature
 
     from .imaging.header import Header
 
@@ -117,9 +121,14 @@ def fan_out(
     app: Celery, members: Sequence[dict[str, Any]], finish: dict[str, Any], queue: str
 ) -> None:
     """Send the expensive encodes as a chord whose body is ``finalize``."""
-    header = [app.signature(TASK_ENCODE, args=[member], queue=_queue(queue)) for member in members]
-    body = app.signature(TASK_FINALIZE, args=[finish], queue=_queue(queue))
-    chord(header, body).apply_async()
+    header = [_step(app, TASK_ENCODE, member, _queue(queue)) for member in members]
+    chord(header, _step(app, TASK_FINALIZE, finish, _queue(queue))).apply_async()
+
+
+def _step(app: Celery, task: str, message: dict[str, Any], queue: str) -> Signature[Any]:
+    sealed = seal(runtime().settings.signing.keys, task, "", message)
+    # Events, and so Flower, would show the arguments, and a source's URL may hold a token.
+    return app.signature(task, args=[sealed], queue=queue, argsrepr="")
 
 
 def _queue(queue: str) -> str:

@@ -131,7 +131,7 @@ class _Preparation:
         runtime, limits = self._runtime, self._runtime.settings.limits
         recipe = recipe_of(self._job, runtime.settings.recipes.folder)
         self._job = self._job.model_copy(update={"recipe": recipe})
-        data, sha256 = fetch(self._job, limits, self._meter)
+        data, sha256 = fetch(self._job, runtime.settings, self._meter)
         self._known |= {"sha256": sha256, "bytes": len(data)}
         if runtime.settings.memo.enabled:
             recalled = recall(runtime, self._job, recipe, sha256, self._meter)

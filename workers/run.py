@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pixfleet.config import keys
 from pixfleet.config.settings import Settings
+from pixfleet.config.urls import shown
 from pixfleet.producer.cli import jobs_of
 from pixfleet.producer.client import Producer
 from pixfleet.producer.sources import find_sources
@@ -132,7 +133,7 @@ def _follow(
     )
     for _ in producer.submit_many(jobs):
         pass
-    producer.close_batch(batch, output=order.out, title=order.source)
+    producer.close_batch(batch, output=order.out, title=shown(order.source))
     restarts = 0
     while True:
         status = producer.batch(batch)

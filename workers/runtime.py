@@ -20,6 +20,7 @@ from .spend.effort_book import EffortBook
 from .spend.meter import Meter
 from .storage.blobs import BlobStore
 from .storage.objects import ObjectStore
+from .storage.places import open_output
 
 if TYPE_CHECKING:
     from pixfleet.config.contract import ImageJob
@@ -46,10 +47,15 @@ class Runtime:
         """The record of one step's encodings."""
         return Trials(self.ledger.redis, job_id, self.settings.worker)
 
-    @staticmethod
-    def output(job: ImageJob, meter: Meter) -> ObjectStore:
-        """Where the job's variants go; its billed requests are counted on the meter."""
-        return ObjectStore(job.output, on_request=meter.request)
+    def output(self, job: ImageJob, meter: Meter) -> ObjectStore:
+        """Where the job's variants go; its billed requests are counted on the meter.
+
+        Raises:
+            OutputError: no job may write there.
+        """
+        output = open_output(job.output, self.settings.outputs.allowed)
+        output.on_request = meter.request
+        return output
 
 
 def store_url(settings: Settings) -> str:

@@ -8,7 +8,7 @@ from pixfleet.config.prices import from_nano
 from pixfleet.config.results import BatchSummary
 
 from .report import render_report
-from .storage.objects import ObjectStore
+from .storage.places import open_output
 
 if TYPE_CHECKING:
     from pixfleet.producer.ledger import BatchStatus
@@ -27,7 +27,7 @@ def write_summary(runtime: Runtime, batch: str) -> None:
         StoreUnavailableError: the store did not answer.
     """
     fields = runtime.ledger.batch_fields(batch)
-    output = ObjectStore(fields["output"])
+    output = open_output(fields["output"], runtime.settings.outputs.allowed)
     lines = (f"{m.model_dump_json()}\n".encode() for m in runtime.ledger.manifests(batch))
     output.put(MANIFEST, b"".join(lines))
     status = runtime.ledger.batch(batch)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from pixfleet.config.access import SourceSettings
 from pixfleet.workers.errors import (
     LimitError,
     OutputError,
@@ -144,11 +145,13 @@ def test_a_source_in_a_bucket_costs_one_request(s3):
     ObjectStore(s3).put("in/photo 1.jpg", b"pixels")
     seen: list[str] = []
     url = f"{s3}/in/photo 1.jpg"
-    data = open_source(url, root=f"{s3}/in", max_bytes=6, on_request=seen.append)
+    data = open_source(
+        url, root=f"{s3}/in", max_bytes=6, rules=SourceSettings(), on_request=seen.append
+    )
     assert data == b"pixels"
     assert seen == ["s3_get"]
     with pytest.raises(LimitError):
-        open_source(url, root=None, max_bytes=5)
+        open_source(url, root=None, max_bytes=5, rules=SourceSettings())
 
 
 # --- local writes -----------------------------------------------------------------------------

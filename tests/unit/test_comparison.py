@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from pixfleet.config.access import SourceSettings
 from pixfleet.config.contract import Floors
 from pixfleet.config.recipes import load_recipe
 from pixfleet.config.settings import LimitSettings
@@ -36,6 +37,7 @@ def compared(path: Path, formats=("jpeg",), recipe=FLOORS, width_px=240, **limit
         goal=FEWEST_AT_LEAST_EFFORT,
         width_px=width_px,
         limits=LimitSettings(**limits),
+        rules=SourceSettings(),
         show=lambda _: None,
     )
 

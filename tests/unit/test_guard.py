@@ -8,30 +8,34 @@ from pathlib import Path
 
 import pytest
 
-from pixfleet.workers.errors import LimitError, SourceError
+from pixfleet.config.access import SourceSettings
+from pixfleet.workers.errors import LimitError, PermanentError, SourceError
 from pixfleet.workers.storage.guard import open_source
 
 OPEN_AS_NOBODY = """
 import os, sys
+from pixfleet.config.access import SourceSettings
 from pixfleet.workers.errors import SourceError
 from pixfleet.workers.storage.guard import open_source
 if os.geteuid() == 0:
     os.setegid(65534)
     os.seteuid(65534)
 try:
-    open_source(sys.argv[1], root=None, max_bytes=1000)
+    open_source(sys.argv[1], root=None, max_bytes=1000, rules=SourceSettings())
 except SourceError as error:
     print(error.code, error.hint)
 """
 
 
-def fetch(url, root=None, max_bytes=1_000_000):
-    return open_source(str(url), root=root and str(root), max_bytes=max_bytes)
+def fetch(url, root=None, max_bytes=1_000_000, **rules):
+    return open_source(
+        str(url), root=root and str(root), max_bytes=max_bytes, rules=SourceSettings(**rules)
+    )
 
 
-def refusal(url, root=None, max_bytes=1_000_000):
-    with pytest.raises((SourceError, LimitError)) as caught:
-        fetch(url, root, max_bytes)
+def refusal(url, root=None, max_bytes=1_000_000, **rules):
+    with pytest.raises(PermanentError) as caught:
+        fetch(url, root, max_bytes, **rules)
     assert caught.value.hint
     return caught.value
 
@@ -143,11 +147,51 @@ def test_a_file_without_permission_is_refused_with_whom_to_ask():
     assert done.stdout.startswith("source_unreadable let the worker's user read")
 
 
-@pytest.mark.parametrize("url", ["https://x.org/a.jpg", "http://169.254.169.254/", "ftp://x/a"])
-def test_nothing_is_fetched_from_the_web(url):
-    error = refusal(url)
+def test_other_schemes_are_refused_with_those_that_are_read():
+    error = refusal("ftp://x/a")
     assert error.code == "source_scheme_unsupported"
     assert "s3://" in error.message
+
+
+def test_only_folders_that_the_worker_opens_are_read(photo, tmp_path):
+    (tmp_path / "in2").mkdir()
+    (tmp_path / "in2" / "a.jpg").write_bytes(b"other")
+    (photo.parent / "leak.jpg").symlink_to(tmp_path / "in2" / "a.jpg")
+    places = f"/nowhere, {photo.parent}"
+    assert fetch(photo, local=places) == b"pixels"
+    assert fetch(photo.as_uri(), local=places) == b"pixels"
+    for closed in (tmp_path / "in2" / "a.jpg", photo.parent / "leak.jpg", "/etc/hostname"):
+        assert refusal(closed, local=places).code == "source_not_allowed"
+    assert refusal(photo, local="deny").code == "source_not_allowed"
+    assert refusal(photo, local="s3://in").code == "source_not_allowed"
+
+
+@pytest.mark.parametrize(
+    "url", ["s3://photos2/a.jpg", "s3://photos/ina.jpg", "s3://other/in/a.jpg"]
+)
+def test_only_buckets_and_prefixes_that_the_worker_opens_are_read(url):
+    assert refusal(url, buckets="s3://photos/in,/srv").code == "source_not_allowed"
+    assert refusal(url, buckets="deny").code == "source_not_allowed"
+
+
+def test_a_link_swapped_in_after_the_check_is_not_followed(photo, tmp_path, monkeypatch):
+    """The swap happens at the worst moment: after the path was resolved and before it is opened."""
+    secret = tmp_path / "secret"
+    secret.mkdir()
+    (secret / photo.name).write_bytes(b"secret")
+    resolve = os.path.realpath
+
+    def swapped(path, **options):
+        real = resolve(path, **options)
+        if str(path) == str(photo) and not photo.parent.is_symlink():
+            photo.parent.rename(tmp_path / "moved")
+            photo.parent.symlink_to(secret)
+        return real
+
+    root = resolve(photo.parent)
+    monkeypatch.setattr(os.path, "realpath", swapped)
+    with pytest.raises(SourceError):
+        open_source(str(photo), root=root, max_bytes=99, rules=SourceSettings())
 
 
 def test_a_file_url_of_another_host_is_refused():

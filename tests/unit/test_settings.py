@@ -42,7 +42,13 @@ def test_every_documented_variable_is_read(monkeypatch):
         for field, info in group.model_fields.items():
             name = variable(group, field)
             if info.annotation is bool:
-                other, expected = "false", False
+                other, expected = str(not info.default), not info.default
+            elif info.examples:
+                other, expected = (
+                    info.examples[0],
+                    getattr(group(**{field: info.examples[0]}), field),
+                )
+                assert expected != info.default
             elif info.annotation in (int, float):
                 other, expected = str(info.default + 1), info.default + 1
             else:
@@ -62,6 +68,9 @@ def test_every_documented_variable_is_read(monkeypatch):
         pytest.param("PIXFLEET_MONITOR_PORT", "70000", id="above its most"),
         pytest.param("PIXFLEET_MEMO_ENABLED", "perhaps", id="no truth value"),
         pytest.param("PIXFLEET_VISIBILITY_TIMEOUT_S", "soon", id="group without a prefix"),
+        pytest.param("PIXFLEET_SOURCES_ALLOW_PRIVATE", "10.0.0.1/8", id="no network"),
+        pytest.param("PIXFLEET_SOURCES_LOCAL", "photos", id="no absolute folder"),
+        pytest.param("PIXFLEET_WEBHOOK_PORTS", "https", id="no port"),
     ],
 )
 def test_a_wrong_value_is_refused_with_the_variable_and_the_value(monkeypatch, name, value):
@@ -70,6 +79,24 @@ def test_a_wrong_value_is_refused_with_the_variable_and_the_value(monkeypatch, n
         Settings.load()
     assert str(refused.value).startswith(f"{name}: ")
     assert repr(value) in str(refused.value)
+
+
+@pytest.mark.parametrize("secret", ["hunter2", "whsec_hunter2!", "whsec_aHVudGVyMg=="])
+@pytest.mark.parametrize("name", ["PIXFLEET_QUEUE_SECRET", "PIXFLEET_WEBHOOK_SECRET"])
+def test_a_secret_that_is_none_is_refused_and_not_repeated(monkeypatch, name, secret):
+    monkeypatch.setenv(name, secret)
+    with pytest.raises(SettingsError, match=name) as refused:
+        Settings.load()
+    assert secret not in str(refused.value)
+
+
+def test_a_secret_is_never_shown(monkeypatch):
+    monkeypatch.setenv("PIXFLEET_QUEUE_SECRET", "a-secret-of-some-24-bytes-or-more")
+    settings = Settings.load()
+    assert (
+        "a-secret"
+        not in repr(settings) + str(settings.signing) + settings.signing.model_dump_json()
+    )
 
 
 @pytest.mark.parametrize("visibility_s", ["299", "300"], ids=["below", "equal"])

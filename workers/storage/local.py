@@ -23,6 +23,7 @@ from pixfleet.workers.errors import (
 )
 
 from .regular import read_regular
+from .unlinked import open_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -70,13 +71,7 @@ class LocalFiles:
 
     def put(self, key: str, data: bytes) -> None:
         """Write the whole file or nothing; an existing one is replaced in one step."""
-        folder = os.path.realpath(os.path.dirname(self.where(key)))  # noqa: PTH120 (text, as above)
-        if not self._inside(folder):
-            raise OutputError(
-                "output_outside_root",
-                f"{self.where(key)} leads out of {self._root} through a symbolic link",
-                "remove the link, or name the folder it leads to as the output",
-            )
+        folder = self._folder(key)
         for attempt in range(_FOLDER_TRIES):
             try:
                 return _put(folder, key.rpartition("/")[2], data)
@@ -89,6 +84,7 @@ class LocalFiles:
 
     def size(self, key: str) -> int | None:
         """Size in bytes; None where there is no such file."""
+        self._folder(key)
         try:
             found = os.stat(self.where(key))  # noqa: PTH116 (text, as above)
         except (FileNotFoundError, NotADirectoryError):
@@ -100,6 +96,7 @@ class LocalFiles:
     def delete(self, keys: Iterable[str]) -> None:
         """Remove files; those that are gone already are no error."""
         for key in keys:
+            self._folder(key)
             try:
                 os.unlink(self.where(key))  # noqa: PTH108 (text, as above)
             except (FileNotFoundError, NotADirectoryError):
@@ -135,13 +132,23 @@ class LocalFiles:
             except OSError:
                 return
 
+    def _folder(self, key: str) -> str:
+        """The folder of a file, links resolved, if it lies inside."""
+        folder = os.path.realpath(os.path.dirname(self.where(key)))  # noqa: PTH120 (text, as above)
+        if not self._inside(folder):
+            raise OutputError(
+                "output_outside_root",
+                f"{self.where(key)} leads out of {self._root} through a symbolic link",
+                "remove the link, or name the folder it leads to as the output",
+            )
+        return folder
+
     def _inside(self, real: str) -> bool:
         return real == self._root or real.startswith(self._root.rstrip("/") + "/")
 
 
 def _put(folder: str, name: str, data: bytes) -> None:
-    os.makedirs(folder, exist_ok=True)  # noqa: PTH103 (text, as above)
-    directory = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    directory = open_folder(folder, make=True)
     try:
         _write(directory, name, data)
     finally:

@@ -9,12 +9,15 @@ from typing import Final
 
 from pixfleet.workers.errors import LimitError, SourceError, StoreUnavailableError, WorkError
 
+from .unlinked import open_file
+
 _KINDS: Final = {
     stat.S_IFDIR: "a folder",
     stat.S_IFIFO: "a named pipe",
     stat.S_IFSOCK: "a socket",
     stat.S_IFCHR: "a device",
     stat.S_IFBLK: "a device",
+    stat.S_IFLNK: "a symbolic link that leads nowhere",
 }
 _PASSING: Final = {
     errno.EIO,
@@ -29,6 +32,9 @@ _PASSING: Final = {
 def read_regular(path: str, *, max_bytes: int | None) -> bytes:
     """The bytes of a regular file; its size is checked before anything is read.
 
+    ``path`` is absolute and free of symbolic links (``os.path.realpath``); what became a link since
+    is not followed.
+
     Raises:
         SourceError: ``source_not_found``, ``source_unreadable`` (forbidden, or not a regular file).
         LimitError: ``file_too_large``.
@@ -36,8 +42,8 @@ def read_regular(path: str, *, max_bytes: int | None) -> bytes:
     """
     try:
         # Looked at before it is opened: opening a device can already do something.
-        _refuse_irregular(path, os.stat(path).st_mode)  # noqa: PTH116 (the path came as text)
-        file = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        _refuse_irregular(path, os.lstat(path).st_mode)
+        file = open_file(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         try:
             found = os.fstat(file)
             _refuse_irregular(path, found.st_mode)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from pixfleet.config.contract import TASK_ENCODE, ImageJob
 from pixfleet.config.results import Part, Receipt
+from pixfleet.workers.admission import opened
 from pixfleet.workers.conclusion import lone
 from pixfleet.workers.errors import RetryableError
 from pixfleet.workers.failures import failure_of
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 def encode(task: Task, message: dict[str, Any]) -> dict[str, Any]:
     """Encode the parked pixels of one variant; the answer is a part of the manifest."""
     held = runtime()
+    message = opened(held.settings.signing.keys, TASK_ENCODE, "", message)
     variant: str = message["variant"]
     job_id, fence = message["job_id"], message["fence"]
     part = Part(receipt=Receipt())

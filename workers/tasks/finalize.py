@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from pixfleet.config.contract import TASK_FINALIZE, ImageJob
 from pixfleet.config.results import Manifest, Part
+from pixfleet.workers.admission import opened
 from pixfleet.workers.errors import RetryableError
 from pixfleet.workers.preparation import clear_parked
 from pixfleet.workers.runtime import runtime
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 def finalize(task: Task, parts: list[dict[str, Any]], message: dict[str, Any]) -> None:
     """The body of the chord."""
     held = runtime()
+    message = opened(held.settings.signing.keys, TASK_FINALIZE, "", message)
     job_id, fence = message["job_id"], message["fence"]
     try:
         with held.ledger.heartbeat(job_id, fence, "finalize") as wanted:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from pixfleet.config.contract import TASK_PREPARE, ContractError, ImageJob, read_job
+from pixfleet.config.contract import TASK_PREPARE, ContractError, ImageJob
 from pixfleet.config.results import Failure
 from pixfleet.producer.client import registration
 from pixfleet.workers import pipeline
+from pixfleet.workers.admission import admit
 from pixfleet.workers.conclusion import begin, lone
 from pixfleet.workers.errors import RetryableError
 from pixfleet.workers.failures import CANCELLED_EARLY, TOO_LATE, failure_of, worker_lost
@@ -27,14 +28,17 @@ def prepare(task: Task, message: dict[str, Any]) -> None:
     """The first step of a job; its task id is the job's id."""
     held = runtime()
     job_id: str = task.request.id
+    signing = held.settings.signing.keys
     try:
-        job, failure = read_job(message), None
+        job, failure = admit(signing, job_id, message), None
     except ContractError as error:
-        job, failure = _unreadable(message), _contract_invalid(error)
+        job = _unreadable(message)
+        failure = Failure(code=error.code, message=str(error), hint=error.hint)
     claim = held.ledger.claim(job_id)
     if claim.outcome == "unknown":  # a foreign client's
         adopted = job.model_copy(update={"batch": None}) if failure else job
-        held.ledger.register([registration(adopted, job_id)])
+        # What was refused must not come back signed by us.
+        held.ledger.register([registration(adopted, job_id, () if failure else signing)])
         claim = held.ledger.claim(job_id)
     if claim.outcome in ("ended", "busy"):
         return  # when the lease of who is busy runs out, the sweeper sends another message
@@ -49,7 +53,7 @@ def prepare(task: Task, message: dict[str, Any]) -> None:
         except RetryableError as error:
             worker = held.settings.worker
             if claim.tries < worker.max_retries:
-                delay_s = backoff_s(worker, claim.tries)
+                delay_s = max(backoff_s(worker, claim.tries), error.after_s)
                 held.ledger.delay(job_id, claim.fence, delay_s, error.message)
                 return
             _end(task, job, claim, failure_of(error))
@@ -67,11 +71,6 @@ def _refusal(ledger: JobLedger, job_id: str, claim: Claim) -> Failure | None:
 def _unreadable(message: dict[str, Any]) -> ImageJob:
     """What can be said of a job whose message is not understood."""
     return ImageJob(source=str(message.get("source") or "?"), output="/", batch="none")
-
-
-def _contract_invalid(error: ContractError) -> Failure:
-    hint = "docs/schema/image-job.json is the contract; send what it describes"
-    return Failure(code="contract_invalid", message=str(error), hint=hint)
 
 
 def _hand_on(task: Task, prepared: Prepared, claim: Claim) -> None:
