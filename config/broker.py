@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from kombu.entity import Queue
 
-from .contract import TASK_ENCODE, TASK_FINALIZE, TASK_SUMMARIZE
+from .contract import TASK_ENCODE, TASK_FINALIZE, TASK_NOTIFY, TASK_SUMMARIZE
 from .queues import BULK, ENCODE, QUEUES
 
 if TYPE_CHECKING:
@@ -28,7 +28,8 @@ def celery_options(settings: Settings) -> dict[str, Any]:
         "task_default_queue": BULK,
         "task_create_missing_queues": False,
         "task_routes": {
-            name: {"queue": ENCODE} for name in (TASK_ENCODE, TASK_FINALIZE, TASK_SUMMARIZE)
+            name: {"queue": ENCODE}
+            for name in (TASK_ENCODE, TASK_FINALIZE, TASK_SUMMARIZE, TASK_NOTIFY)
         },
         # Without these two a killed child or worker loses its job.
         "task_acks_late": True,

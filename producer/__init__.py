@@ -14,6 +14,7 @@ from .client import JobHandle, Producer
 from .connection import LedgerUnavailableError
 from .ledger import JobStatus, ResultTimeoutError, UnknownJobError
 from .picture import picture_html
+from .webhooks import WebhookInvalidError, verify_webhook
 
 __all__ = [
     "BacklogFullError",
@@ -27,5 +28,7 @@ __all__ = [
     "ResultTimeoutError",
     "UnknownJobError",
     "VariantSpec",
+    "WebhookInvalidError",
     "picture_html",
+    "verify_webhook",
 ]

@@ -31,6 +31,7 @@ from . import cli_jobs
 from .admission import BacklogFullError
 from .cli_picture import picture
 from .cli_recipes import recipes_app
+from .cli_webhooks import webhooks_app
 from .connection import LedgerUnavailableError
 from .ledger import ResultTimeoutError, UnknownJobError
 from .manifests import ManifestInvalidError
@@ -94,6 +95,7 @@ def jobs_of(
 
 
 app.add_typer(recipes_app, name="recipes")
+app.add_typer(webhooks_app, name="webhooks")
 app.command()(picture)
 cli_jobs.register(app)
 
@@ -102,7 +104,9 @@ cli_jobs.register(app)
 def submit(
     sources: Annotated[
         list[str],
-        typer.Argument(metavar="IN", help="files, folders, globs, s3://bucket/prefix, https:// URLs"),
+        typer.Argument(
+            metavar="IN", help="files, folders, globs, s3://bucket/prefix, https:// URLs"
+        ),
     ],
     out: OutOption,
     recipe: RecipeOption = "web",

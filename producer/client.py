@@ -149,6 +149,7 @@ def registration(job: ImageJob, job_id: str = "", keys: Sequence[bytes] = ()) ->
         message=envelope(TASK_PREPARE, own_id, message, job.queue),
         deadline_s=job.deadline_s or 0,
         adopted=bool(job_id),
+        webhook=job.webhook or "",
     )
 
 

@@ -130,6 +130,8 @@ class Registration:
     """seconds from now until it must have begun; 0: none"""
     adopted: bool = False
     """a foreign client has put its message on the queue already"""
+    webhook: str = ""
+    """URL that is told when the job has ended"""
 
 
 def counts(manifest: Manifest) -> dict[str, int]:
@@ -190,7 +192,7 @@ class Ledger:
         calls = [
             (
                 *(job.id, job.tenant, job.recipe, job.source, job.queue, job.batch),
-                *(job.message, job.deadline_s, int(job.adopted)),
+                *(job.message, job.deadline_s, int(job.adopted), job.webhook),
             )
             for job in jobs
         ]

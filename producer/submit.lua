@@ -1,6 +1,6 @@
 -- Registers a job; its message comes onto the queue when it is its tenant's turn.
 -- ARGV: id, tenant, recipe, source, queue, batch (or ''), message, s until the deadline (0: none),
---   1 when its message is on the queue already (sent by a foreign client)
+--   1 when its message is on the queue already (sent by a foreign client), webhook's URL (or '')
 -- Returns {what, s to wait, messages to send}; what is 1 accepted, 0 known already (the same
 -- idempotency key), -1 refused because too many jobs wait.
 local id, tenant, queue, batch = ARGV[1], ARGV[2], ARGV[5], ARGV[6]
@@ -26,6 +26,9 @@ redis.call('HSET', key, 'tenant', tenant, 'recipe', ARGV[3], 'source', ARGV[4], 
 if tonumber(ARGV[8]) > 0 then
   redis.call('HSET', key, 'deadline', now + tonumber(ARGV[8]))
   redis.call('ZADD', K.DEADLINES, now + tonumber(ARGV[8]), id)
+end
+if ARGV[10] ~= '' then
+  redis.call('HSET', key, 'webhook', ARGV[10])
 end
 if batch ~= '' then
   redis.call('HSET', key, 'batch', batch)

@@ -37,6 +37,7 @@ app.conf.update(
         "pixfleet.workers.tasks.encode",
         "pixfleet.workers.tasks.finalize",
         "pixfleet.workers.tasks.summarize",
+        "pixfleet.workers.tasks.notify",
     ],
 )
 app.steps["worker"].update({SwiftEnding, GiveBack, Sweep})  # pyright: ignore[reportOptionalSubscript]

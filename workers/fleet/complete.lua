@@ -16,6 +16,11 @@ if state == 'done' then -- the others may be retried
   redis.call('HDEL', key, 'message')
 end
 redis.call('EXPIRE', key, batch and ARGV[7] or ARGV[6])
+if redis.call('HEXISTS', key, 'webhook') == 1 then -- kept until its receiver knows
+  redis.call('HSET', key, 'ttl_s', redis.call('TTL', key), 'webhook_tries', 0)
+  redis.call('PERSIST', key)
+  redis.call('ZADD', K.WEBHOOKS, stamp, id)
+end
 redis.call('ZREM', K.RUNNING, id)
 redis.call('ZREM', K.DEADLINES, id)
 redis.call('ZADD', K.ENDED .. state, stamp, id)

@@ -20,6 +20,7 @@ from pixfleet.producer.ledger import Ledger
 from pixfleet.producer.sqs import post_of
 
 from .ending import SwiftEnding
+from .webhooks import Outbox
 
 if TYPE_CHECKING:
     from celery.worker import WorkController
@@ -44,6 +45,7 @@ class Sweeper:
         self._redis = connect(settings.ledger_url)
         self._ledger = Ledger(self._redis, settings.queue, post_of(settings))
         self._script = self._ledger.scripts.load("pixfleet.workers.fleet", "sweep")
+        self._outbox = Outbox(self._ledger)
         self._name = name
         self._visibility_s = settings.broker.visibility_timeout_s
         self.interval_s = settings.worker.sweep_interval_s
@@ -64,7 +66,10 @@ class Sweeper:
         for batch in batches:
             self._ledger.summarize(batch.decode())
         kinds = ("leases", "parts", "delayed", "late", "messages")
-        found = dict(zip(kinds, counts, strict=True)) | {"summaries": len(batches)}
+        found = dict(zip(kinds, counts, strict=True)) | {
+            "summaries": len(batches),
+            "webhooks": self._outbox.send_due(_MOST),
+        }
         return {kind: count for kind, count in found.items() if count}
 
     def resign(self) -> None:
