@@ -32,10 +32,12 @@ class BrokerSettings(BaseSettings):
 
     broker: str = Field(
         default="redis://127.0.0.1:6379/0",
+        repr=False,  # its password would be shown wherever the settings are
         description="URL of the queue: redis://, rediss://, redis+socket:// or sqs://",
     )
     ledger: str = Field(
         default="",
+        repr=False,
         description="URL of the Redis for ledger, results and memo index; empty: the broker's",
     )
     visibility_timeout_s: int = Field(

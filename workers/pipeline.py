@@ -127,8 +127,7 @@ def fan_out(
 
 def _step(app: Celery, task: str, message: dict[str, Any], queue: str) -> Signature[Any]:
     sealed = seal(runtime().settings.signing.keys, task, "", message)
-    # Events, and so Flower, would show the arguments, and a source's URL may hold a token.
-    return app.signature(task, args=[sealed], queue=queue, argsrepr="")
+    return app.signature(task, args=[sealed], queue=queue)
 
 
 def _queue(queue: str) -> str:

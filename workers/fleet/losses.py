@@ -8,6 +8,7 @@ from typing import Any
 from billiard.exceptions import WorkerLostError
 from celery.worker.request import Request
 
+from pixfleet.config.signature import NotSignedError, unseal
 from pixfleet.producer.connection import LedgerUnavailableError, connect
 from pixfleet.producer.sqs import post_of
 
@@ -20,6 +21,11 @@ class StepRequest(Request):
     """A step in a child; the child's end is written down before the message goes back."""
 
     _goes_on = False
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        # Events, and so Flower, would show them, and a source's URL may hold a token.
+        self._argsrepr = self._kwargsrepr = ""
 
     def on_failure(self, exc_info: Any, *args: Any, **kwargs: Any) -> Any:
         """As Celery's, also called when the child is gone."""
@@ -41,9 +47,16 @@ class StepRequest(Request):
         else:
             super().reject(requeue)
 
+    def _job_id(self) -> str:
+        """Steps have their message last; that of the first step has the job's own id."""
+        message: Any = next(reversed(self.args), None)
+        if isinstance(message, dict):
+            with contextlib.suppress(NotSignedError):  # no JSON
+                return str(unseal((), "", "", message).get("job_id", self.id))
+        return self.id
+
     def _bury(self, why: str) -> None:
-        message = next(iter(self.args), None)
-        job_id = message.get("job_id", self.id) if isinstance(message, dict) else self.id
+        job_id = self._job_id()
         owner = owner_name(self.worker_pid)
         settings = self.task.app.conf["pixfleet_settings"]
         # Without a ledger the message goes back, and the lease has to run out.
