@@ -1,12 +1,13 @@
 from __future__ import annotations
 
+import os
 import signal
 import socket
 import subprocess
 import sys
 import threading
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING
 
@@ -281,6 +282,44 @@ def test_writing_over_a_link_replaces_the_link_and_spares_its_target(tmp_path):
     assert (tmp_path / "target").read_bytes() == b"precious"
     assert store.get("a") == b"new"
     assert not (out / "a").is_symlink()
+
+
+def test_nothing_behind_a_link_out_of_the_folder_is_deleted_or_looked_at(tmp_path):
+    out, elsewhere = tmp_path / "out", tmp_path / "elsewhere"
+    for folder in (out, elsewhere):
+        folder.mkdir()
+    (elsewhere / "theirs").write_bytes(b"theirs")
+    (out / "link").symlink_to(elsewhere)
+    store = ObjectStore(str(out))
+    for touch in (store.delete, store.size, store.get):
+        with pytest.raises(WorkError) as caught:
+            touch("link/theirs")
+        assert caught.value.code.endswith("_outside_root")
+    assert (elsewhere / "theirs").read_bytes() == b"theirs"
+
+
+@pytest.mark.parametrize("move", ["put", "delete"])
+def test_a_folder_swapped_for_a_link_after_the_check_is_not_entered(tmp_path, monkeypatch, move):
+    out, elsewhere = tmp_path / "out", tmp_path / "elsewhere"
+    for folder in (out / "a", elsewhere):
+        folder.mkdir(parents=True)
+        (folder / "name").write_bytes(b"theirs")
+    store = ObjectStore(str(out))
+    resolve = os.path.realpath
+
+    def swapped(path, **options):
+        real = resolve(path, **options)
+        if str(path) == str(out / "a") and not (out / "a").is_symlink():
+            (out / "a").rename(tmp_path / "moved")
+            (out / "a").symlink_to(elsewhere)
+        return real
+
+    monkeypatch.setattr(os.path, "realpath", swapped)
+    with suppress(WorkError):
+        store.put("a/name", b"ours") if move == "put" else store.delete("a/name")
+    assert (out / "a").is_symlink()
+    assert files_below(elsewhere) == ["name"]
+    assert (elsewhere / "name").read_bytes() == b"theirs"
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,9 @@ import base64
 import datetime as dt
 import itertools
 import json
+import re
 import time
+from pathlib import Path
 
 import pytest
 
@@ -306,3 +308,26 @@ def test_pauses_grow_evenly_from_seconds_to_an_hour(monkeypatch):
     pauses = [round(pause_s(tries, settings)) for tries in range(settings.tries - 1)]
     assert (pauses[0], pauses[-1]) == (5, 3600)
     assert all(2.5 < later / earlier < 3.5 for earlier, later in itertools.pairwise(pauses))
+
+
+def test_the_receiver_of_the_docs_takes_our_deliveries_and_no_others(fleet, certificates, capsys):
+    page = (Path(__file__).parents[2] / "docs" / "security.md").read_text(encoding="utf-8")
+    code = re.search(r"```python\n(.*?)```", page, re.DOTALL)
+    assert code
+    names: dict = {}
+    exec(compile(code[1], "docs/security.md", "exec"), names)
+
+    with serving(certificates[1]) as server:
+        server.routes["/theirs"] = names["Receiver"].do_POST
+        runtime = fleet(
+            PIXFLEET_WEBHOOK_PORTS=str(server.port), PIXFLEET_WEBHOOK_SECRET=names["SECRET"]
+        )
+        job_id = end_job(runtime, server.url("/theirs"))
+        call_due(runtime)
+        assert not waiting(runtime)
+        assert f"{job_id} done" in capsys.readouterr().out
+
+        other = fleet(PIXFLEET_WEBHOOK_PORTS=str(server.port))
+        end_job(other, server.url("/theirs"))
+        call_due(other)
+        assert "answered 400" in waiting(other)[0].problem

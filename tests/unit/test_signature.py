@@ -6,7 +6,9 @@ import base64
 import hashlib
 import hmac
 import json
+import re
 import time
+from pathlib import Path
 
 import pytest
 
@@ -129,3 +131,13 @@ def test_a_delivery_that_is_old_or_of_another_body_or_secret_is_refused():
         with pytest.raises(WebhookInvalidError, match="from now"):
             verify_webhook(headers, body, OLD)
         assert verify_webhook(headers, body, OLD, tolerance_s=1000)
+
+
+def test_the_example_for_other_languages_in_the_docs_is_signed_as_it_says():
+    page = (Path(__file__).parents[2] / "docs" / "security.md").read_text(encoding="utf-8")
+    secret = re.search(r"With the secret `(\S+)` and the task id `(\S+)`", page)
+    example = re.search(r'```json\n({"signed".*})\n```', page)
+    assert secret
+    assert example
+    job = admit(keys_of(secret[1]), secret[2], json.loads(example[1]))
+    assert job.source == "https://img.example.org/a.jpg"

@@ -96,9 +96,9 @@ class LocalFiles:
     def delete(self, keys: Iterable[str]) -> None:
         """Remove files; those that are gone already are no error."""
         for key in keys:
-            self._folder(key)
+            folder = self._folder(key)
             try:
-                os.unlink(self.where(key))  # noqa: PTH108 (text, as above)
+                _unlink(folder, key.rpartition("/")[2])
             except (FileNotFoundError, NotADirectoryError):
                 continue
             except OSError as error:
@@ -151,6 +151,14 @@ def _put(folder: str, name: str, data: bytes) -> None:
     directory = open_folder(folder, make=True)
     try:
         _write(directory, name, data)
+    finally:
+        os.close(directory)
+
+
+def _unlink(folder: str, name: str) -> None:
+    directory = open_folder(folder)
+    try:
+        os.unlink(name, dir_fd=directory)
     finally:
         os.close(directory)
 
