@@ -125,10 +125,17 @@ class Producer:
         return self.ledger.batch(batch)
 
 
-def registration(job: ImageJob, job_id: str = "", keys: Sequence[bytes] = ()) -> Registration:
-    """What the ledger is told of a job; with ``job_id`` one that a foreign client has queued.
+def registration(
+    job: ImageJob,
+    job_id: str = "",
+    *,
+    keys: Sequence[bytes] = (),
+    sent: dict[str, Any] | None = None,
+) -> Registration:
+    """What the ledger is told of a job; with ``job_id`` one that a foreign client has ``sent``.
 
-    Its message is signed with the first of ``keys``.
+    Its message is signed with the first of ``keys``; one that was sent stays as it came, so that
+    what was refused is refused again.
 
     Raises:
         RecipeNotFoundError: the recipe's file does not exist.
@@ -138,7 +145,7 @@ def registration(job: ImageJob, job_id: str = "", keys: Sequence[bytes] = ()) ->
         if job.idempotency_key
         else uuid.uuid4()
     )
-    message = seal(keys, TASK_PREPARE, own_id, _message(job))
+    message = sent or seal(keys, TASK_PREPARE, own_id, _message(job))
     return Registration(
         id=own_id,
         tenant=job.tenant,

@@ -203,6 +203,41 @@ def test_a_refused_job_that_is_tried_again_is_refused_again(guarded, pixfleet):
     assert guarded.ended(job_id).failures[0].code == "message_not_signed"
 
 
+def test_a_job_that_breaks_the_contract_is_refused_again_when_it_is_tried_again(guarded, pixfleet):
+    (guarded.inside / "a.jpg").write_bytes(photo("JPEG"))
+    broken = {"source": str(guarded.inside / "a.jpg"), "output": str(guarded.out), "recpie": "web"}
+    id_ = "broken-1"
+    guarded.send(TASK_PREPARE, [seal(keys_of(QUEUE_SECRET), TASK_PREPARE, id_, broken)], id_=id_)
+    assert guarded.ended(id_).failures[0].code == "contract_invalid"
+
+    assert pixfleet("retry", id_, **guarded.environment).returncode == 0
+    assert guarded.ended(id_).failures[0].code == "contract_invalid"
+
+
+def test_a_message_names_no_recipe_file_of_the_worker(guarded):
+    (guarded.inside / "own.toml").write_text("[credentials]")
+    id_ = "file-1"
+    message = guarded.job("a.jpg").model_dump(mode="json")
+    message |= {"recipe": str(guarded.inside / "own.toml")}
+    guarded.send(TASK_PREPARE, [seal(keys_of(QUEUE_SECRET), TASK_PREPARE, id_, message)], id_=id_)
+    (failure,) = guarded.ended(id_).failures
+    assert failure.code == "recipe_unknown"
+    assert "credentials" not in failure.message
+
+
+def test_a_run_over_a_url_makes_its_variants_and_a_report(guarded, pixfleet, tmp_path):
+    environment = {**guarded.environment, "PIXFLEET_OUTPUTS_ALLOWED": "allow"}
+    del environment["PIXFLEET_BROKER"], environment["PIXFLEET_STATE"]
+    url = guarded.web.url(f"/a.jpg?sig={SIGNATURE}")
+
+    done = pixfleet("run", url, "--out", tmp_path / "out", "--recipe", "thumbnail", **environment)
+
+    assert done.returncode == 0, done.stderr
+    assert list((tmp_path / "out" / "a.jpg").iterdir())
+    assert SIGNATURE not in (tmp_path / "out" / "report.html").read_text()
+    assert SIGNATURE not in done.stdout + done.stderr
+
+
 def test_forged_steps_write_nothing(guarded):
     job = guarded.job("a.jpg", recipe=WIDE, output=str(guarded.out / "forged"))
     common = {"job_id": "f", "fence": 1, "job": job.model_dump(mode="json")}

@@ -28,17 +28,15 @@ def prepare(task: Task, message: dict[str, Any]) -> None:
     """The first step of a job; its task id is the job's id."""
     held = runtime()
     job_id: str = task.request.id
-    signing = held.settings.signing.keys
     try:
-        job, failure = admit(signing, job_id, message), None
+        job, failure = admit(held.settings.signing.keys, job_id, message), None
     except ContractError as error:
         job = _unreadable(message)
         failure = Failure(code=error.code, message=str(error), hint=error.hint)
     claim = held.ledger.claim(job_id)
     if claim.outcome == "unknown":  # a foreign client's
         adopted = job.model_copy(update={"batch": None}) if failure else job
-        # What was refused must not come back signed by us.
-        held.ledger.register([registration(adopted, job_id, () if failure else signing)])
+        held.ledger.register([registration(adopted, job_id, sent=message)])
         claim = held.ledger.claim(job_id)
     if claim.outcome in ("ended", "busy"):
         return  # when the lease of who is busy runs out, the sweeper sends another message
