@@ -273,6 +273,19 @@ def test_a_job_that_is_retried_tells_of_its_second_end_under_another_id(fleet, r
     assert states == ["failed", "done"]
 
 
+def test_what_became_of_an_earlier_end_s_call_says_nothing_of_the_next_end(fleet, receiver):
+    runtime = fleet()
+    job_id = end_job(runtime, receiver.url("/hook"), BAD)
+    outbox = Outbox(runtime.ledger)
+    call = outbox.take(job_id, 15)
+    assert call
+    retry = runtime.ledger.scripts.load("pixfleet.producer", "retry")
+    runtime.ledger.scripts.run(retry, job_id)
+    finish(runtime, job_id)
+    outbox.settle(call, "delivered")
+    assert [webhook.job_id for webhook in waiting(runtime)] == [job_id]
+
+
 def test_a_job_that_began_again_meanwhile_tells_nothing_until_it_ends(fleet, receiver):
     runtime = fleet()
     job_id = end_job(runtime, receiver.url("/hook"), BAD)

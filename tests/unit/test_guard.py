@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from pixfleet.config.access import SourceSettings
-from pixfleet.workers.errors import LimitError, PermanentError, SourceError
+from pixfleet.workers.errors import LimitError, PermanentError
 from pixfleet.workers.storage.guard import open_source
 
 OPEN_AS_NOBODY = """
@@ -174,24 +174,24 @@ def test_only_buckets_and_prefixes_that_the_worker_opens_are_read(url):
     assert refusal(url, buckets="deny").code == "source_not_allowed"
 
 
-def test_a_link_swapped_in_after_the_check_is_not_followed(photo, tmp_path, monkeypatch):
+def test_a_link_swapped_in_after_the_check_is_not_followed(tmp_path, monkeypatch):
     """The swap happens at the worst moment: after the path was resolved and before it is opened."""
-    secret = tmp_path / "secret"
-    secret.mkdir()
-    (secret / photo.name).write_bytes(b"secret")
+    inside, outside = tmp_path / "root" / "in", tmp_path / "secret"
+    for folder, data in ((inside, b"pixels"), (outside, b"secret")):
+        folder.mkdir(parents=True)
+        (folder / "a.jpg").write_bytes(data)
     resolve = os.path.realpath
 
     def swapped(path, **options):
         real = resolve(path, **options)
-        if str(path) == str(photo) and not photo.parent.is_symlink():
-            photo.parent.rename(tmp_path / "moved")
-            photo.parent.symlink_to(secret)
+        if str(path) == str(inside / "a.jpg"):
+            inside.rename(tmp_path / "moved")
+            inside.symlink_to(outside)
         return real
 
-    root = resolve(photo.parent)
     monkeypatch.setattr(os.path, "realpath", swapped)
-    with pytest.raises(SourceError):
-        open_source(str(photo), root=root, max_bytes=99, rules=SourceSettings())
+    assert refusal(inside / "a.jpg", tmp_path / "root").code.startswith("source_")
+    assert (inside / "a.jpg").read_bytes() == b"secret"
 
 
 def test_a_file_url_of_another_host_is_refused():

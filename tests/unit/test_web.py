@@ -271,6 +271,7 @@ def _continue(handler):
         pytest.param(_slow_body, {"timeout_s": 1}, id="body"),
         pytest.param(_continue, {"timeout_s": 1}, id="continue"),
         pytest.param(_still, {"idle_s": 0.5}, id="silence"),
+        pytest.param(_still, {"timeout_s": 0.5}, id="silence-at-the-end"),
         pytest.param(lambda _: time.sleep(3), {"idle_s": 0.5}, id="no-answer"),
     ],
 )
