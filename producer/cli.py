@@ -25,7 +25,7 @@ from pixfleet.config.recipes import (
     load_recipe,
 )
 from pixfleet.config.settings import SettingsError
-from pixfleet.config.urls import shown
+from pixfleet.config.urls import shown, split_web
 
 from . import cli_jobs
 from .admission import BacklogFullError
@@ -77,6 +77,7 @@ def jobs_of(
     tenant: str,
     queue: Queue,
     deadline_s: float | None = None,
+    webhook: str | None = None,
 ) -> Iterator[ImageJob]:
     """A job per image that the sources name."""
     for named in sources:
@@ -91,7 +92,14 @@ def jobs_of(
                 queue=queue,
                 batch=batch,
                 deadline_s=deadline_s,
+                webhook=webhook,
             )
+
+
+def _webhook(url: str | None) -> str | None:
+    if url is not None and split_web(url) is None:
+        raise typer.BadParameter("no https:// URL")
+    return url
 
 
 app.add_typer(recipes_app, name="recipes")
@@ -132,6 +140,12 @@ def submit(
             help="how long to wait for room when as many jobs wait as the fleet allows",
         ),
     ] = 3600,
+    webhook: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL", help="https:// URL that is told when an image is done", callback=_webhook
+        ),
+    ] = None,
     broker: BrokerOption = None,
     json_: JsonOption = False,
 ) -> None:
@@ -147,6 +161,7 @@ def submit(
         tenant=tenant,
         queue=queue,
         deadline_s=deadline_s,
+        webhook=webhook,
     )
     count, refusal = 0, None
     try:

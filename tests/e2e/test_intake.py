@@ -159,11 +159,26 @@ def guarded():
     shutil.rmtree(folder, ignore_errors=True)
 
 
-def hooks(guarded, count: int, timeout_s: float = 30) -> list:
+def test_submit_names_a_webhook_and_one_that_is_no_url_is_a_usage_error(guarded, pixfleet):
+    hook = ("--webhook", guarded.web.url("/hook?by=submit"))
+    arguments = ("submit", guarded.web.url("/a.jpg"), "--out", guarded.out / "submit")
+
+    wrong = pixfleet(*arguments, "--webhook", "app.example.org", **guarded.environment)
+    assert wrong.returncode == 2
+    assert "https://" in wrong.stderr
+    sent = pixfleet(*arguments, *hook, "--json", **guarded.environment)
+    assert sent.returncode == 0, sent.stderr
+
+    batch = json.loads(sent.stdout)["batch"]
+    (_, headers, body) = hooks(guarded, 1, "/hook?by=submit")[0]
+    assert verify_webhook(headers, body, WEBHOOK_SECRET)["data"]["batch"] == batch
+
+
+def hooks(guarded, count: int, start: str, timeout_s: float = 30) -> list:
     """The deliveries so far, once there are so many."""
     deadline = time.monotonic() + timeout_s
     while True:
-        found = [request for request in guarded.web.requests if request[0].startswith("/hook")]
+        found = [request for request in guarded.web.requests if request[0].startswith(start)]
         if len(found) >= count:
             return found
         assert time.monotonic() < deadline, guarded.log[-2000:]
@@ -346,7 +361,7 @@ def test_no_secret_is_shown_anywhere(guarded, state):
     while not producer.batch(batch).summarized:
         assert time.monotonic() < deadline, guarded.log[-3000:]
         time.sleep(0.1)
-    delivered = hooks(guarded, 5)  # four, and the one that failed at first
+    delivered = hooks(guarded, 5, "/hook?token=")  # four, and the one that failed at first
 
     shown = {
         "worker.log": guarded.log,
