@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Self
+from typing import Literal, Self
 
 from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -100,7 +100,10 @@ class WorkerSettings(BaseSettings):
         default=1_500_000, ge=100_000, description="KiB resident before a fresh child"
     )
     soft_shutdown_s: float = Field(
-        default=10, ge=0, description="seconds to finish in after SIGTERM; the rest is given back"
+        default=10,
+        ge=0,
+        description="seconds to finish in after SIGTERM; the rest is given back, which takes up to "
+        "4 s more: set it that much below what SIGKILL follows after",
     )
     lease_s: float = Field(
         default=60, gt=0, description="seconds a claim lasts unless its heartbeat renews it"
@@ -125,6 +128,24 @@ class WorkerSettings(BaseSettings):
         """``concurrency``, or a child per core that this process may use."""
         affinity = getattr(os, "sched_getaffinity", None)
         return self.concurrency or (len(affinity(0)) if affinity else os.cpu_count() or 1)
+
+
+class SpotSettings(BaseSettings):
+    """Being told to go: spot instances and drain."""
+
+    model_config = _group("SPOT_")
+
+    watch: Literal["auto", "on", "off"] = Field(
+        default="auto",
+        description="ask the EC2 metadata service for notices: on, off, or auto: where it answers "
+        "at the start within a second, or AWS_EC2_METADATA_SERVICE_ENDPOINT is set",
+    )
+    poll_s: float = Field(
+        default=2,
+        gt=0,
+        description="seconds between two questions to the metadata service, and between two looks "
+        "at whether `pixfleet drain` was called",
+    )
 
 
 class LimitSettings(BaseSettings):
@@ -230,6 +251,7 @@ GROUPS: tuple[type[BaseSettings], ...] = (
     BrokerSettings,
     QueueSettings,
     WorkerSettings,
+    SpotSettings,
     LimitSettings,
     StoreSettings,
     MemoSettings,
@@ -252,6 +274,7 @@ class Settings(BaseSettings):
     broker: BrokerSettings
     queue: QueueSettings
     worker: WorkerSettings
+    spot: SpotSettings
     limits: LimitSettings
     store: StoreSettings
     memo: MemoSettings
@@ -276,6 +299,7 @@ class Settings(BaseSettings):
                 broker=BrokerSettings(),
                 queue=QueueSettings(),
                 worker=WorkerSettings(),
+                spot=SpotSettings(),
                 limits=LimitSettings(),
                 store=StoreSettings(),
                 memo=MemoSettings(),

@@ -1,4 +1,4 @@
-"""The command line: submit, status, wait, recipes, picture; workers join theirs by an entry point.
+"""The command line: what a producer needs; workers join their commands by an entry point.
 
 Data on stdout (``--json``), messages on stderr. Exit 0 done, 1 some images failed, 2 usage,
 3 budget closed.
@@ -32,6 +32,7 @@ from .admission import BacklogFullError
 from .cli_picture import picture
 from .cli_recipes import recipes_app
 from .cli_webhooks import webhooks_app
+from .cli_workers import drain, workers
 from .connection import LedgerUnavailableError
 from .ledger import ResultTimeoutError, UnknownJobError
 from .manifests import ManifestInvalidError
@@ -105,6 +106,8 @@ def _webhook(url: str | None) -> str | None:
 app.add_typer(recipes_app, name="recipes")
 app.add_typer(webhooks_app, name="webhooks")
 app.command()(picture)
+app.command()(workers)
+app.command()(drain)
 cli_jobs.register(app)
 
 

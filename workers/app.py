@@ -21,6 +21,7 @@ from pixfleet.producer.connection import LedgerUnavailableError, answering, conn
 from .fleet.ending import SwiftEnding, worker_idle
 from .fleet.giveback import GiveBack
 from .fleet.sweeper import Sweep
+from .fleet.watch import Watch
 
 # Celery acknowledges late on purpose; it reminds us at every start that it may do so.
 warnings.filterwarnings("ignore", message=".*worker_cancel_long_running_tasks.*")
@@ -40,7 +41,7 @@ app.conf.update(
         "pixfleet.workers.tasks.notify",
     ],
 )
-app.steps["worker"].update({SwiftEnding, GiveBack, Sweep})  # pyright: ignore[reportOptionalSubscript]
+app.steps["worker"].update({SwiftEnding, Watch, GiveBack, Sweep})  # pyright: ignore[reportOptionalSubscript]
 
 
 class _Lines:
@@ -98,7 +99,10 @@ def _gone(sender: Any, **_: object) -> None:
     with contextlib.suppress(LedgerUnavailableError):
         client = connect(settings.ledger_url)
         with answering(client):
-            client.zrem(keys.WORKERS, str(sender.hostname))
+            name = str(sender.hostname)
+            client.zrem(keys.WORKERS, name)
+            client.delete(keys.WORKER + name, keys.DRAIN + name)
 
 
 worker_idle.connect(_gone)
+signals.worker_shutdown.connect(_gone)

@@ -23,12 +23,11 @@ from pixfleet.config.settings import MonitorSettings, Settings, SettingsError
 from pixfleet.producer.terminal import FAILED, messages
 
 from .embedded import EmbeddedBroker
+from .fleet.notice import GIVE_BACK_S
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-_GIVE_BACK_S = 4.0
-"""What a worker takes beyond its soft shutdown (1.5 s measured), with room for a busy machine."""
 _LOOK_S = 1.0
 
 
@@ -98,7 +97,7 @@ def run_procfile(procfile: Path | None, state: Path) -> int:
         if not environment.get("PIXFLEET_BROKER"):
             environment["PIXFLEET_BROKER"] = stack.enter_context(EmbeddedBroker(state)).url
             environment["PIXFLEET_LEDGER"] = ""
-        manager = _Fleet(Printer(sys.stdout), settings.worker.soft_shutdown_s + _GIVE_BACK_S)
+        manager = _Fleet(Printer(sys.stdout), settings.worker.soft_shutdown_s + GIVE_BACK_S)
         for name, command in processes.items():
             manager.add_process(name, command, env=environment)
         _say("broker ", environment["PIXFLEET_BROKER"])

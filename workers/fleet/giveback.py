@@ -6,17 +6,25 @@ import contextlib
 import os
 import signal
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import structlog
 from celery import bootsteps
 from celery.worker import state
 
-from .ending import SwiftEnding
+from .losses import StepRequest
+from .rework import Rework
+from .timings import timings
+from .watch import Watch
 
 if TYPE_CHECKING:
     from celery.worker import WorkController
 
+    from .notice import Notice, Notices
+
+_ACCEPT_S: Final = 1.0
+"""What is on its way to a child is its task a moment later."""
+_LOOK_S: Final = 0.1
 _log = structlog.get_logger()
 
 
@@ -29,29 +37,73 @@ class GiveBack(bootsteps.StartStopStep):
     is in a long encode does not leave at all.
     """
 
-    requires = (SwiftEnding,)
+    requires = (Watch,)
 
     def __init__(self, worker: WorkController, **_: Any) -> None:
         super().__init__(worker)
         app: Any = worker.app
         self._soft_s: float = app.conf.worker_soft_shutdown_timeout
+        self._rework = Rework(app.conf["pixfleet_settings"])
 
     def stop(self, parent: Any) -> None:
-        """Let running tasks end in time, then requeue the others and kill their children."""
+        """Let tasks end that fit, give the others back as soon as it is known that they do not."""
         if parent.hub is None:
             return
-        deadline = time.monotonic() + self._soft_s
+        notices: Notices = parent.notices
+        notice = notices.give("shutdown", self._soft_s)  # unless it is known already, and why
+        _log.info("worker.takes_no_more", why=notice.why, active=len(state.active_requests))
+        for request in tuple(state.scheduled_requests):
+            parent.timer.cancel(request._eta_timer_entry)  # noqa: SLF001 (no public way)
+            self._requeue(request)
+        looks = parent.hub.call_repeatedly(_LOOK_S, lambda: None)
         # Without a broker nobody would hear of a result.
         with contextlib.suppress(*parent.consumer.connection_errors):
-            while state.active_requests and time.monotonic() < deadline:
+            while self._give_back_late(notices):
                 parent.hub.run_once()
-        for request in tuple(state.active_requests):
-            _log.warning("worker.gives_back", task=request.id)
-            request.reject(requeue=True)
+        for request in tuple(state.reserved_requests):
+            self._give_back(request, "the broker went away")
+        # What was said about them is in the hub.
+        with contextlib.suppress(*parent.consumer.connection_errors):
+            parent.hub.run_once()
+        looks.cancel()
+
+    def _give_back_late(self, notices: Notices) -> bool:
+        """Give back what will not end in time; True: others are still at work."""
+        notice = notices.notice
+        for request in tuple(state.reserved_requests):
+            if notice and time.monotonic() >= self._until_s(request, notice):
+                self._give_back(request, notice.why)
+        return bool(state.reserved_requests)
+
+    def _until_s(self, request: Any, notice: Notice) -> float:
+        """Until when (monotonic seconds) a request may go on.
+
+        What is not known to need longer gets as long as after SIGTERM, also where its usual time
+        is over; what is known not to fit gets nothing.
+        """
+        if request.time_start is None:
+            return min(notice.seen_s + _ACCEPT_S, notice.deadline_s)
+        began_s = time.monotonic() - (time.time() - request.time_start)
+        usual_s = timings.p90_s(request.kind) if isinstance(request, StepRequest) else None
+        ends_s = began_s + (usual_s or 0.0)
+        if ends_s > max(notice.deadline_s, time.monotonic()):
+            return 0.0
+        return min(notice.deadline_s, max(ends_s, notice.seen_s + self._soft_s))
+
+    def _give_back(self, request: Any, why: str) -> None:
+        after_s = time.time() - request.time_start if request.time_start else 0.0
+        _log.warning("worker.gives_back", task=request.id, why=why, after_s=round(after_s, 1))
+        if request.worker_pid is not None:
             # Only a kill ends a long encode: Python's handlers wait until it returns.
             with contextlib.suppress(ProcessLookupError):
                 os.kill(request.worker_pid, signal.SIGKILL)
-            # Otherwise the pool waits 10 s for a result that may still be in a pipe.
-            if result := request._apply_result():  # noqa: SLF001 (no public way)
-                result.discard()
-            state.task_ready(request)
+        if isinstance(request, StepRequest):
+            request.goes_on = self._rework.given_back(request, why)
+        self._requeue(request)
+
+    def _requeue(self, request: Any) -> None:
+        request.reject(requeue=True)
+        # Otherwise the pool waits 10 s for a result that may still be in a pipe.
+        if request._apply_result and (result := request._apply_result()):  # noqa: SLF001 (no public way)
+            result.discard()
+        state.task_ready(request)

@@ -199,7 +199,9 @@ class Abandonment:
 
     def __init__(self, client: redis.Redis, queues: QueueSettings, post: Post | None) -> None:
         self._scripts = Scripts(client, queues, post)
-        self._abandon = self._scripts.load("pixfleet.workers.fleet", "abandon")
+        self._abandon, self._renew = (
+            self._scripts.load("pixfleet.workers.fleet", name) for name in ("abandon", "renew")
+        )
 
     def tell(self, job_id: str, owner: str, how: Literal["lost", "given_back"], why: str) -> int:
         """The child ended over the job: it died (the attempt counts) or was ended (it does not).
@@ -211,3 +213,13 @@ class Abandonment:
         """
         (wasted_ms,) = self._scripts.run(self._abandon, job_id, owner, how, why, ENCODE)
         return int(wasted_ms)
+
+    def part_given_back(self, job_id: str, fence: int, part: str, lease_s: float) -> None:
+        """The child was ended over a part of a fanned-out job, whose message comes back by itself.
+
+        Otherwise the whole job would begin again when the child's lease runs out.
+
+        Raises:
+            LedgerUnavailableError: Redis did not answer.
+        """
+        self._scripts.ask(self._renew, job_id, fence, lease_s, part, "over")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import time
+from functools import cached_property
 from typing import Any
 
 from billiard.exceptions import WorkerLostError
@@ -14,18 +16,46 @@ from pixfleet.producer.sqs import post_of
 
 from .jobs import Abandonment
 from .owner import owner_name
+from .timings import timings
 from .trials import bury
 
 
 class StepRequest(Request):
     """A step in a child; the child's end is written down before the message goes back."""
 
-    _goes_on = False
+    goes_on = False
+    """The child is gone, and the ledger has queued the job again: the message is done."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         # Events, and so Flower, would show them, and a source's URL may hold a token.
         self._argsrepr = self._kwargsrepr = ""
+
+    @property
+    def job_id(self) -> str:
+        """The job that the step is of; that of a first step has the job's own id."""
+        return str(self._sent.get("job_id", self.id))
+
+    @property
+    def part(self) -> tuple[int, str] | None:
+        """The claim and the name of the part of a fanned-out job that the step is."""
+        sent = self._sent
+        return (sent["fence"], sent.get("variant", "finalize")) if "fence" in sent else None
+
+    @property
+    def kind(self) -> tuple[str, str]:
+        """Steps of a kind take about as long: the task's name and the recipe's."""
+        sent = self._sent
+        job = sent.get("job", sent)
+        recipe = job.get("recipe", "") if isinstance(job, dict) else ""
+        name = recipe.get("name", "") if isinstance(recipe, dict) else recipe
+        return str(self.name), str(name)
+
+    def acknowledge(self) -> None:
+        """As Celery's; a step that has ended by itself tells how long such steps take."""
+        if self.time_start and not self.acknowledged and not self.goes_on:
+            timings.add(self.kind, time.time() - self.time_start)
+        super().acknowledge()
 
     def on_failure(self, exc_info: Any, *args: Any, **kwargs: Any) -> Any:
         """As Celery's, also called when the child is gone."""
@@ -41,28 +71,28 @@ class StepRequest(Request):
         return super().on_timeout(soft, timeout)
 
     def reject(self, requeue: bool = False) -> None:  # noqa: FBT001, FBT002 (Celery's signature)
-        """As Celery's, unless the ledger has queued the job again: then this message is done."""
-        if requeue and self._goes_on:
+        """As Celery's, unless the job goes on without this message."""
+        if requeue and self.goes_on:
             self.acknowledge()
         else:
             super().reject(requeue)
 
-    def _job_id(self) -> str:
-        """Steps have their message last; that of the first step has the job's own id."""
-        message: Any = next(reversed(self.args), None)
-        if isinstance(message, dict):
-            with contextlib.suppress(NotSignedError):  # no JSON
-                return str(unseal((), "", "", message).get("job_id", self.id))
-        return self.id
-
     def _bury(self, why: str) -> None:
-        job_id = self._job_id()
         owner = owner_name(self.worker_pid)
         settings = self.task.app.conf["pixfleet_settings"]
         # Without a ledger the message goes back, and the lease has to run out.
         with contextlib.suppress(LedgerUnavailableError):
             client = connect(settings.ledger_url)
-            bury(client, job_id, owner)
+            bury(client, self.job_id, owner)
             word = Abandonment(client, settings.queue, post_of(settings))
-            self._goes_on = word.tell(job_id, owner, "lost", why) >= 0
+            self.goes_on = word.tell(self.job_id, owner, "lost", why) >= 0
             client.close()
+
+    @cached_property
+    def _sent(self) -> dict[str, Any]:
+        """What the step was told, which steps have last."""
+        message: Any = next(reversed(self.args), None)
+        if isinstance(message, dict):
+            with contextlib.suppress(NotSignedError, RecursionError):  # no JSON of ours
+                return unseal((), "", "", message)
+        return {}

@@ -115,5 +115,19 @@ def bury(client: redis.Redis, job_id: str, owner: str) -> None:
         client.register_script(_script("bury"))(keys=[keys.TRIALS + job_id], args=[owner])
 
 
+def forgive(client: redis.Redis, job_id: str, owner: str) -> None:
+    """A process of this host was ended on purpose: what it was encoding does not count as lost."""
+    name = keys.TRIALS + job_id
+    with answering(client):
+        fields = cast("dict[bytes, bytes]", client.hgetall(name))
+        ours = [
+            field
+            for field, value in fields.items()
+            if field.startswith(b"open:") and value.split()[-1] == owner.encode()
+        ]
+        if ours:
+            client.hdel(name, *ours)
+
+
 def _script(name: str) -> str:
     return (resources.files("pixfleet.workers.fleet") / f"{name}.lua").read_text(encoding="utf-8")

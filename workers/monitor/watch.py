@@ -54,14 +54,26 @@ class FleetMetrics:
             ("source_bytes", "bytes_in", "bytes of sources"),
             ("variant_bytes", "bytes_out", "bytes of variants"),
             ("memo_hits", "memo_hits", "computations that the memo spared"),
+            ("interruptions", "interruptions", "workers that EC2 told of their machine's end"),
+            ("rebalances", "rebalances", "workers that EC2 recommended to replace"),
+            ("given_back", "given_back", "steps that workers gave back before they went"),
         ):
             yield CounterMetricFamily(f"pixfleet_{name}", text, reading.totals.get(field, 0))
-        for name, field in (("spend", "cost_nano_usd"), ("saved", "saved_nano_usd")):
+        for name, field in (
+            ("spend", "cost_nano_usd"),
+            ("saved", "saved_nano_usd"),
+            ("rework", "rework_nano_usd"),
+        ):
             yield CounterMetricFamily(
                 f"pixfleet_{name}_usd", f"{name}, US dollars", reading.totals.get(field, 0) / 1e9
             )
         yield CounterMetricFamily(
             "pixfleet_cpu_seconds", "CPU seconds of jobs", reading.totals.get("cpu_ms", 0) / 1e3
+        )
+        yield CounterMetricFamily(
+            "pixfleet_rework_seconds",
+            "wall seconds of given back steps that were thrown away",
+            reading.totals.get("rework_ms", 0) / 1e3,
         )
 
 
