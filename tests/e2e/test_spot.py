@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import os
 import shutil
@@ -45,6 +46,11 @@ def attempts(fleet, job_id: str) -> list[dict]:
     """The job's history in the ledger."""
     lines = fleet.redis.hget(keys.JOB + job_id, "history") or b""
     return [json.loads(line) for line in lines.splitlines()]
+
+
+def at(line: dict) -> dt.datetime:
+    """When a line of the log was written."""
+    return dt.datetime.fromisoformat(line["timestamp"])
 
 
 def test_a_worker_told_of_its_machines_end_finishes_what_fits_and_goes(fleet):
@@ -118,13 +124,16 @@ def test_a_drained_worker_gives_back_at_once_what_will_not_end_and_finishes_the_
     assert (long.status().state, long.status().attempts) == ("queued", 0)
     (line,) = fleet.logged("worker.gives_back")
     assert (line["task"], line["why"]) == (long.id, "drain")
+    (told,) = fleet.logged("worker.told_to_go")
+    assert at(line) - at(told) < dt.timedelta(seconds=1), "it knew that the job would not fit"
     assert not fleet.redis.exists(keys.DRAIN + worker.name), "its successor would go at once"
 
 
 def test_workers_are_listed_with_what_they_do_and_drained_by_name(fleet, pixfleet):
     worker = fleet.worker(on_spot=True)
     fleet.submit(3, seconds=2)
-    fleet.wait_running(2)
+    fleet.eventually(lambda: fleet.listed(worker.name).active == 2)
+    assert fleet.unacked == 2
     fleet.redis.zadd(keys.WORKERS, {"killed@elsewhere": time.time() - 100})
     broker = ("--broker", fleet.broker.url)
 
@@ -136,15 +145,14 @@ def test_workers_are_listed_with_what_they_do_and_drained_by_name(fleet, pixflee
     nothing = pixfleet("drain", *broker)
 
     assert listed["killed@elsewhere"]["state"] == "gone"
-    assert listed[worker.name]["active"] == 2
+    assert listed[worker.name]["state"] == "at risk"
     assert listed[worker.name]["silent_s"] < 10
     assert wrong.returncode == nothing.returncode == 2
     assert "worker@nowhere" in wrong.stderr
     assert worker.name in wrong.stderr.replace("\n", "")
     assert "--all" in nothing.stderr
-    # A recommendation is no notice: it goes on, and holds no message beyond its children's.
+    # A recommendation is no notice.
     assert worker.exit_code is None
-    assert fleet.unacked <= 2
     fleet.eventually(lambda: fleet.totals.get("done") == 3)
     assert pixfleet("drain", "--all", *broker).returncode == 0
     assert fleet.wait_gone(worker) < GONE_S

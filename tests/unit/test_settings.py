@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from pydantic import ValidationError
@@ -51,6 +52,8 @@ def test_every_documented_variable_is_read(monkeypatch):
                 assert expected != info.default
             elif info.annotation in (int, float):
                 other, expected = str(info.default + 1), info.default + 1
+            elif choices := get_args(info.annotation):
+                other = expected = choices[-1]
             else:
                 other, expected = "elsewhere", "elsewhere"
             with monkeypatch.context() as patch:
@@ -67,6 +70,7 @@ def test_every_documented_variable_is_read(monkeypatch):
         pytest.param("PIXFLEET_LIMITS_MAX_PIXELS", "0", id="below its least"),
         pytest.param("PIXFLEET_MONITOR_PORT", "70000", id="above its most"),
         pytest.param("PIXFLEET_MEMO_ENABLED", "perhaps", id="no truth value"),
+        pytest.param("PIXFLEET_SPOT_WATCH", "maybe", id="not among the choices"),
         pytest.param("PIXFLEET_VISIBILITY_TIMEOUT_S", "soon", id="group without a prefix"),
         pytest.param("PIXFLEET_SOURCES_ALLOW_PRIVATE", "10.0.0.1/8", id="no network"),
         pytest.param("PIXFLEET_SOURCES_LOCAL", "photos", id="no absolute folder"),
