@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 _ACCEPT_S: Final = 1.0
 """What is on its way to a child is its task a moment later."""
 _LOOK_S: Final = 0.1
+_FLUSHES: Final = 20
+"""Turns of the event loop in which it says to the broker what is to be said."""
 _log = structlog.get_logger()
 
 
@@ -62,9 +64,11 @@ class GiveBack(bootsteps.StartStopStep):
                 parent.hub.run_once()
         for request in tuple(state.reserved_requests):
             self._give_back(request, "the broker went away")
-        # What was said about them is in the hub.
         with contextlib.suppress(*parent.consumer.connection_errors):
-            parent.hub.run_once()
+            for _ in range(_FLUSHES):
+                if not parent.hub._ready:  # noqa: SLF001 (no public way to know)
+                    break
+                parent.hub.run_once()
         looks.cancel()
 
     def _give_back_late(self, notices: Notices) -> bool:
