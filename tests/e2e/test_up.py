@@ -220,7 +220,7 @@ def test_a_busy_worker_gives_its_jobs_back_when_the_fleet_goes(up, tmp_path, sam
     assert took_s < 12
     assert not belonging_to(fleet.state)
     with EmbeddedBroker(fleet.state) as broker, connect(broker.redis_url) as client:
-        assert client.llen("bulk") == 1
+        assert client.llen("encode") == 1, "before what has not begun"
         assert client.hlen("unacked") == 0
 
 
