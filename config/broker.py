@@ -46,11 +46,15 @@ def celery_options(settings: Settings) -> dict[str, Any]:
         "worker_prefetch_multiplier": 1,
         "worker_max_tasks_per_child": worker.max_tasks_per_child,
         "worker_max_memory_per_child": worker.max_memory_per_child_kb,
-        "worker_cancel_long_running_tasks_on_connection_loss": True,
+        # Cancelled, a job would be acknowledged and never run again (decisions/0009).
+        "worker_cancel_long_running_tasks_on_connection_loss": False,
         "worker_send_task_events": True,
         "task_send_sent_event": False,
         "worker_hijack_root_logger": False,
         "broker_connection_retry_on_startup": True,
+        "broker_connection_max_retries": None,
+        # A broker that is full, or a replica until its failover, answers with errors: it is awaited.
+        "broker_channel_error_retry": True,
     }
     if settings.broker.broker.startswith("sqs:"):
         options["broker_transport_options"] = {
@@ -66,6 +70,8 @@ def celery_options(settings: Settings) -> dict[str, Any]:
             "unacked_restore_throttle": 1,
             "queue_order_strategy": "priority",
         }
+        # What is in work still counts after a connection was lost (workers/fleet/adopt.py).
+        options["worker_enable_prefetch_count_reduction"] = False
     return options
 
 

@@ -18,16 +18,17 @@ from pixfleet.config.broker import celery_options
 from pixfleet.config.settings import Settings
 from pixfleet.producer.connection import LedgerUnavailableError, answering, connect
 
+from .fleet.adopt import Adopt
 from .fleet.ending import SwiftEnding, worker_idle
 from .fleet.giveback import GiveBack
 from .fleet.sweeper import Sweep
 
-# Celery acknowledges late on purpose; it reminds us at every start that it may do so.
-warnings.filterwarnings("ignore", message=".*worker_cancel_long_running_tasks.*")
+# Work goes on through the loss of a connection on purpose; Celery warns that it will not by default.
+warnings.filterwarnings("ignore", message="(?s).*worker_cancel_long_running_tasks")
 # Root is unsafe where messages are pickles; here they are JSON and nothing else.
 warnings.filterwarnings("ignore", category=SecurityWarning)
 settings = Settings.load()
-app = Celery("pixfleet")
+app = Celery("pixfleet", amqp="pixfleet.workers.fleet.reconnect:PatientAMQP")
 app.conf.update(celery_options(settings))
 app.conf.update(
     worker_soft_shutdown_timeout=settings.worker.soft_shutdown_s,
@@ -41,6 +42,7 @@ app.conf.update(
     ],
 )
 app.steps["worker"].update({SwiftEnding, GiveBack, Sweep})  # pyright: ignore[reportOptionalSubscript]
+app.steps["consumer"].add(Adopt)  # pyright: ignore[reportOptionalSubscript]
 
 
 class _Lines:

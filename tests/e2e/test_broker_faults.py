@@ -1,0 +1,133 @@
+"""A worker whose broker goes, comes back, cuts its connections or says everything thrice."""
+
+from __future__ import annotations
+
+import shutil
+import signal
+import tempfile
+import threading
+import time
+import uuid
+from pathlib import Path
+
+import pytest
+
+from pixfleet.config import keys
+from pixfleet.config.queues import QUEUES
+from pixfleet.producer import ImageJob, Producer, Recipe, VariantSpec
+from pixfleet.producer.ledger import connect
+from pixfleet.workers.fleet.process import WorkerProcess
+from tests.brokers import LoopbackBroker
+from tests.hostile import photo
+
+WAITING = Path(__file__).with_name("waiting")
+
+
+def eventually(question, timeout_s: float = 40):
+    """The first true answer."""
+    deadline = time.monotonic() + timeout_s
+    while not (answer := question()):
+        assert time.monotonic() < deadline, "it did not come true in time"
+        time.sleep(0.05)
+    return answer
+
+
+class Fleet:
+    """A broker that can be ended and a worker of two children, whose AVIF encoder can be held."""
+
+    def __init__(self, state: Path, broker: LoopbackBroker) -> None:
+        self.state = state
+        self.broker = broker
+        self.producer = Producer(broker.url)
+        self.redis = connect(broker.url)
+        self.worker = WorkerProcess(
+            self.redis,
+            children=2,
+            environment={
+                "PYTHONPATH": str(WAITING),
+                "PIXFLEET_BROKER": broker.url,
+                "PIXFLEET_STATE": str(state),
+                "PIXFLEET_WORKER_LEASE_S": "20",
+            },
+            log=state / "worker.log",
+        )
+
+    def hold(self) -> None:
+        (self.state / "hold").touch()
+
+    def go_on(self) -> None:
+        (self.state / "hold").unlink()
+
+    def submit(self, *, widths: tuple[int, ...] = (64,), px: int = 100, **options):
+        """One picture of its own, ``px`` wide."""
+        source = self.state / f"{uuid.uuid4().hex}.png"
+        source.write_bytes(photo("PNG", (px, px * 2 // 3)))
+        recipe = Recipe(
+            name="held",
+            quality=50,
+            variants=tuple(
+                VariantSpec(name=f"w{width}", width=width, formats=("avif",)) for width in widths
+            ),
+            features=(),
+        )
+        return self.producer.submit(
+            ImageJob(source=str(source), output=str(self.state / "out"), recipe=recipe, **options)
+        )
+
+    def unsettled(self) -> int:
+        """Messages on queues or in work."""
+        return sum(self.redis.llen(queue) for queue in QUEUES) + self.redis.hlen("unacked")
+
+    @property
+    def log(self) -> str:
+        return (self.state / "worker.log").read_text()
+
+
+@pytest.fixture(scope="module")
+def fleet():
+    state = Path(tempfile.mkdtemp(prefix="pf-faults-"))
+    with LoopbackBroker(state / "broker") as broker:
+        running = Fleet(state, broker)
+        with running.worker:
+            running.worker.wait_ready()
+            yield running
+    shutil.rmtree(state, ignore_errors=True)
+
+
+def idle(_fleet):
+    return []
+
+
+def one_child_busy(fleet):
+    handle = fleet.submit()
+    eventually(lambda: handle.status().state == "running")
+    return [handle]
+
+
+def all_busy(fleet):
+    handles = [fleet.submit() for _ in range(3)]
+    eventually(lambda: [h.status().state for h in handles].count("running") == 2)
+    return handles
+
+
+def chord_in_flight(fleet):
+    handle = fleet.submit(widths=(1900, 1800, 1700), px=2000, queue="interactive")
+    eventually(lambda: handle.status().state == "running")
+    eventually(lambda: fleet.redis.llen("encode") == 1, 60)  # two members are being encoded
+    return [handle]
+
+
+@pytest.mark.parametrize("begin", [idle, one_child_busy, all_busy, chord_in_flight])
+def test_a_worker_survives_a_broker_restart_and_finishes_what_it_had_begun(fleet, begin):
+    fleet.hold()
+    handles = begin(fleet)
+
+    fleet.broker.restart()
+    fleet.go_on()
+    manifests = [handle.result(60) for handle in handles]
+
+    assert [(m.status, m.attempts) for m in manifests] == [("done", 1)] * len(handles)
+    assert fleet.submit().result(30).status == "done"
+    assert fleet.worker.exit_code is None
+    eventually(lambda: fleet.unsettled() == 0)
+    assert "Traceback" not in fleet.log

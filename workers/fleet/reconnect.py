@@ -1,0 +1,107 @@
+"""How a worker's processes come back to a broker that was away.
+
+kombu 5.7.0 has a hole here: when a Redis broker goes while one child is busy and another is free,
+closing the connection stops half-way (the pending BRPOP answers with the connection's error), so
+that it is closed once more when its transport is already taken apart. The channel then looks for
+the address of the broker in a connection that is None, and an AttributeError is no connection
+error: it passes every handler, and the worker exits with code 1. So does the acknowledgement of a
+message whose channel is closed.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any, Final
+
+from celery.app.amqp import AMQP
+from kombu import Connection
+from kombu.transport import redis
+
+from pixfleet.producer.backoff import JitteredBackoff
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+FIRST_S: Final = 0.5
+MOST_S: Final = 15.0
+_LOOK_S: Final = 0.5
+"""How often a waiting worker looks whether it was told to go."""
+
+
+class ClosedChannelError(ConnectionError):
+    """A channel was used after its connection was closed."""
+
+
+class MendedChannel(redis.Channel):
+    """kombu's, but a closed channel fails as a lost connection does."""
+
+    def _connparams(self, asynchronous: bool = False) -> dict[str, Any]:  # noqa: FBT001, FBT002 (inherited)
+        try:
+            return super()._connparams(asynchronous)
+        except AttributeError:
+            if self.connection is not None and self.connection.client is not None:
+                raise
+            raise ClosedChannelError("the channel's connection is closed") from None
+
+
+class MendedTransport(redis.Transport):
+    """kombu's Redis transport, with channels that may be closed twice."""
+
+    Channel = MendedChannel
+
+
+class PatientConnection(Connection):
+    """Tries for ever, with pauses that double and differ from worker to worker."""
+
+    def get_transport_cls(self) -> type:
+        """The mended transport in place of the very one that needs it; no other."""
+        found: type = super().get_transport_cls()
+        return MendedTransport if found is redis.Transport else found
+
+    def collect(self, socket_timeout: float | None = None) -> None:
+        """The connection is lost; what its channels had delivered, ``Adopt`` gives to the next."""
+        if isinstance(self._transport, MendedTransport):
+            for channel in self._transport.channels:
+                channel.do_restore = False
+        super().collect(socket_timeout)
+
+    def ensure_connection(
+        self,
+        errback: Callable[[Exception, float], object] | None = None,
+        max_retries: int | None = None,
+        callback: Callable[[], object] | None = None,
+        **_: Any,
+    ) -> PatientConnection:
+        """Connected; ``callback`` is called while it waits, and may raise to end the wait.
+
+        Raises:
+            OperationalError: ``max_retries`` were in vain; None or 0: never.
+        """
+        backoff = JitteredBackoff(FIRST_S, MOST_S)
+        failures = 0
+        while not self.connected:
+            try:
+                self._ensure_connection(max_retries=0, reraise_as_library_errors=False)
+            except self.recoverable_connection_errors as error:
+                failures += 1
+                if max_retries and failures > max_retries:
+                    raise
+                pause_s = backoff.compute(failures)
+                if errback:
+                    errback(error, pause_s)
+                _wait(pause_s, callback)
+        return self
+
+
+def _wait(pause_s: float, callback: Callable[[], object] | None) -> None:
+    end_s = time.monotonic() + pause_s
+    while (left_s := end_s - time.monotonic()) > 0:
+        if callback:
+            callback()
+        time.sleep(min(left_s, _LOOK_S))
+
+
+class PatientAMQP(AMQP):
+    """What an app makes its connections with."""
+
+    Connection = PatientConnection
