@@ -16,7 +16,12 @@ from celery.platforms import SecurityWarning
 from pixfleet.config import keys
 from pixfleet.config.broker import celery_options
 from pixfleet.config.settings import Settings
-from pixfleet.producer.connection import LedgerUnavailableError, answering, connect
+from pixfleet.producer.connection import (
+    LedgerUnavailableError,
+    answering,
+    connect,
+    persistence,
+)
 
 from .fleet.adopt import Adopt
 from .fleet.ending import SwiftEnding, worker_idle
@@ -32,6 +37,13 @@ app = Celery("pixfleet", amqp="pixfleet.workers.fleet.reconnect:PatientAMQP")
 app.conf.update(celery_options(settings))
 app.conf.update(
     worker_soft_shutdown_timeout=settings.worker.soft_shutdown_s,
+    # A chord is sent by who has done its work: about five minutes, as long as a job may take.
+    task_publish_retry_policy={
+        "max_retries": 60,
+        "interval_start": 0.2,
+        "interval_step": 0.5,
+        "interval_max": 5,
+    },
     pixfleet_settings=settings,
     imports=[
         "pixfleet.workers.tasks.prepare",
@@ -81,6 +93,7 @@ def _ready_child(**_: object) -> None:
 
     cv2.setNumThreads(1)
     runtime()
+    app.backend.connparams.update(persistence(for_ever=True))
 
 
 def _alive(sender: Any, **_: object) -> None:

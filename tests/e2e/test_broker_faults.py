@@ -11,6 +11,7 @@ import uuid
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from pixfleet.config import keys
 from pixfleet.config.queues import QUEUES
@@ -18,7 +19,6 @@ from pixfleet.producer import ImageJob, Producer, Recipe, VariantSpec
 from pixfleet.producer.ledger import connect
 from pixfleet.workers.fleet.process import WorkerProcess
 from tests.brokers import LoopbackBroker
-from tests.hostile import photo
 
 WAITING = Path(__file__).with_name("waiting")
 
@@ -61,7 +61,9 @@ class Fleet:
     def submit(self, *, widths: tuple[int, ...] = (64,), px: int = 100, **options):
         """One picture of its own, ``px`` wide."""
         source = self.state / f"{uuid.uuid4().hex}.png"
-        source.write_bytes(photo("PNG", (px, px * 2 // 3)))
+        colour = tuple(uuid.uuid4().bytes[:3])
+        with Image.new("RGB", (px, px * 2 // 3), colour) as picture:
+            picture.save(source, compress_level=1)
         recipe = Recipe(
             name="held",
             quality=50,
@@ -111,9 +113,9 @@ def all_busy(fleet):
 
 
 def chord_in_flight(fleet):
-    handle = fleet.submit(widths=(1900, 1800, 1700), px=2000, queue="interactive")
-    eventually(lambda: handle.status().state == "running")
-    eventually(lambda: fleet.redis.llen("encode") == 1, 60)  # two members are being encoded
+    handle = fleet.submit(widths=(1400, 1350, 1300), px=1500, queue="interactive")
+    waiting = lambda: (fleet.redis.hlen("unacked"), fleet.redis.llen("interactive"))  # noqa: E731
+    eventually(lambda: waiting() == (2, 1))  # two of three members are being encoded
     return [handle]
 
 
@@ -128,6 +130,23 @@ def test_a_worker_survives_a_broker_restart_and_finishes_what_it_had_begun(fleet
 
     assert [(m.status, m.attempts) for m in manifests] == [("done", 1)] * len(handles)
     assert fleet.submit().result(30).status == "done"
+    assert fleet.worker.exit_code is None
+    eventually(lambda: fleet.unsettled() == 0)
+    assert "Traceback" not in fleet.log
+
+
+@pytest.mark.parametrize("begin", [one_child_busy, all_busy, chord_in_flight])
+def test_work_that_ends_while_redis_is_away_is_neither_lost_nor_failed(fleet, begin):
+    fleet.hold()
+    handles = begin(fleet)
+
+    fleet.broker.kill()
+    fleet.go_on()
+    time.sleep(2)  # encoded by now, and waiting for Redis
+    fleet.broker.start()
+    manifests = [handle.result(60) for handle in handles]
+
+    assert [(m.status, m.attempts) for m in manifests] == [("done", 1)] * len(handles)
     assert fleet.worker.exit_code is None
     eventually(lambda: fleet.unsettled() == 0)
     assert "Traceback" not in fleet.log
