@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import datetime as dt
+import os
 import shutil
 import signal
 import tempfile
-import threading
 import time
 import uuid
 from pathlib import Path
@@ -14,6 +15,7 @@ import pytest
 from PIL import Image
 
 from pixfleet.config import keys
+from pixfleet.config.prices import to_nano
 from pixfleet.config.queues import QUEUES
 from pixfleet.producer import ImageJob, Producer, Recipe, VariantSpec
 from pixfleet.producer.ledger import connect
@@ -75,6 +77,11 @@ class Fleet:
         return self.producer.submit(
             ImageJob(source=str(source), output=str(self.state / "out"), recipe=recipe, **options)
         )
+
+    def encodes_no_more(self) -> bool:
+        """Nothing was encoded for a while: what is begun waits for something else."""
+        encoded = self.state / "encoded"
+        return encoded.exists() and time.time() - encoded.stat().st_mtime > 1.5
 
     def unsettled(self) -> int:
         """Messages on queues or in work."""
@@ -142,7 +149,7 @@ def test_work_that_ends_while_redis_is_away_is_neither_lost_nor_failed(fleet, be
 
     fleet.broker.kill()
     fleet.go_on()
-    time.sleep(2)  # encoded by now, and waiting for Redis
+    eventually(fleet.encodes_no_more)
     fleet.broker.start()
     manifests = [handle.result(60) for handle in handles]
 
@@ -150,3 +157,77 @@ def test_work_that_ends_while_redis_is_away_is_neither_lost_nor_failed(fleet, be
     assert fleet.worker.exit_code is None
     eventually(lambda: fleet.unsettled() == 0)
     assert "Traceback" not in fleet.log
+
+
+def test_a_cut_connection_neither_repeats_work_nor_leaves_messages(fleet):
+    fleet.hold()
+    handle = fleet.submit()
+    eventually(lambda: handle.status().state == "running")
+
+    cut = fleet.redis.execute_command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+    fleet.redis.execute_command("CLIENT", "KILL", "TYPE", "pubsub")
+    time.sleep(0.5)
+    fleet.go_on()
+
+    assert cut >= 3
+    assert (handle.result(30).status, handle.status().attempts) == ("done", 1)
+    eventually(lambda: fleet.unsettled() == 0)
+    assert fleet.worker.exit_code is None
+
+
+def test_a_message_delivered_thrice_at_once_is_one_claim_and_one_charge(fleet):
+    fleet.hold()
+    before = fleet.redis.hgetall(keys.TOTALS)
+    blocker = [fleet.submit(), fleet.submit()]
+    eventually(lambda: [h.status().state for h in blocker].count("running") == 2)
+    handle = fleet.submit(tenant="thrice")
+    (message,) = fleet.redis.lrange("bulk", 0, 0)
+    fleet.redis.lpush("bulk", message, message)
+
+    fleet.go_on()
+    manifest = handle.result(30)
+    eventually(lambda: fleet.unsettled() == 0)
+
+    assert (manifest.status, handle.status().attempts) == ("done", 1)
+    for each in blocker:
+        each.result(30)
+    images = int(fleet.redis.hget(keys.TOTALS, "images")) - int(before.get(b"images", 0))
+    assert images == 3
+    spent = fleet.redis.hgetall(f"{keys.SPEND}{dt.datetime.now(dt.UTC).date()}")
+    assert int(spent[b"thrice|held"]) == to_nano(manifest.receipt.cost_usd)
+
+
+@pytest.fixture
+def lone(state):
+    """A broker that is not running, and the worker that would use it."""
+    broker = LoopbackBroker(state / "broker")
+    yield Fleet(state, broker)
+    broker.kill()
+
+
+def test_a_worker_that_starts_before_its_broker_waits_for_it(lone):
+    with lone.worker:
+        eventually(lambda: "Connection refused" in lone.log)
+        lone.broker.start()
+        lone.worker.wait_ready()
+        assert lone.submit().result(30).status == "done"
+
+
+@pytest.mark.parametrize("busy", [False, True], ids=["idle", "busy"])
+def test_a_worker_told_to_go_while_its_broker_is_away_goes(lone, busy):
+    lone.broker.start()
+    with lone.worker:
+        lone.worker.wait_ready()
+        if busy:
+            lone.hold()
+            handle = lone.submit()
+            eventually(lambda: handle.status().state == "running")
+        lone.broker.kill()
+        eventually(lambda: "Connection refused" in lone.log)
+
+        os.kill(lone.worker.pid, signal.SIGTERM)
+        eventually(lambda: lone.worker.exit_code is not None)
+
+        assert lone.worker.exit_code == 0, lone.log
+        assert "Traceback" not in lone.log
+        lone.broker.start()  # whoever keeps the worker takes its name off the list

@@ -71,6 +71,11 @@ class WorkerProcess:
         self.stop()
 
     @property
+    def pid(self) -> int:
+        """Of its main process, 0 while there is none."""
+        return self._process.pid if self._process else 0
+
+    @property
     def exit_code(self) -> int | None:
         """None while it runs."""
         return self._process.poll() if self._process else None

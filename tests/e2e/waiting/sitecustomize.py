@@ -1,4 +1,7 @@
-"""On a worker's PYTHONPATH: the AVIF encoder waits while a file ``hold`` lies in the state folder."""
+"""On a worker's PYTHONPATH: the AVIF encoder waits while a file ``hold`` lies in the state folder.
+
+It touches a file ``encoded`` whenever it has encoded.
+"""
 
 import os
 import pathlib
@@ -6,14 +9,15 @@ import time
 
 from PIL import AvifImagePlugin, Image
 
-_hold = pathlib.Path(os.environ["PIXFLEET_STATE"], "hold")
+_state = pathlib.Path(os.environ["PIXFLEET_STATE"])
 _save = Image.SAVE[AvifImagePlugin.AvifImageFile.format]
 
 
 def waiting(image, file, name):
-    while _hold.exists():
+    while (_state / "hold").exists():
         time.sleep(0.02)
     _save(image, file, name)
+    (_state / "encoded").touch()
 
 
 Image.register_save(AvifImagePlugin.AvifImageFile.format, waiting)
