@@ -53,7 +53,7 @@ def celery_options(settings: Settings) -> dict[str, Any]:
         "worker_hijack_root_logger": False,
         "broker_connection_retry_on_startup": True,
         "broker_connection_max_retries": None,
-        # A broker that is full, or a replica until its failover, answers with errors: it is awaited.
+        # A broker that is full, or not yet the primary, answers with errors: it is awaited.
         "broker_channel_error_retry": True,
     }
     if settings.broker.broker.startswith("sqs:"):

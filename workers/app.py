@@ -28,7 +28,7 @@ from .fleet.ending import SwiftEnding, worker_idle
 from .fleet.giveback import GiveBack
 from .fleet.sweeper import Sweep
 
-# Work goes on through the loss of a connection on purpose; Celery warns that it will not by default.
+# Work goes on when a connection is lost, on purpose; Celery warns that its default will change.
 warnings.filterwarnings("ignore", message="(?s).*worker_cancel_long_running_tasks")
 # Root is unsafe where messages are pickles; here they are JSON and nothing else.
 warnings.filterwarnings("ignore", category=SecurityWarning)

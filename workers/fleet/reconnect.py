@@ -10,11 +10,14 @@ message whose channel is closed.
 
 from __future__ import annotations
 
+import math
 import time
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, Final
 
 from celery.app.amqp import AMQP
-from kombu import Connection
+from celery.worker.state import maybe_shutdown
+from kombu.connection import Connection
 from kombu.transport import redis
 
 from pixfleet.producer.backoff import JitteredBackoff
@@ -55,49 +58,56 @@ class PatientConnection(Connection):
 
     def get_transport_cls(self) -> type:
         """The mended transport in place of the very one that needs it; no other."""
-        found: type = super().get_transport_cls()
+        found: Any = super().get_transport_cls()
         return MendedTransport if found is redis.Transport else found
 
     def collect(self, socket_timeout: float | None = None) -> None:
         """The connection is lost; what its channels had delivered, ``Adopt`` gives to the next."""
         if isinstance(self._transport, MendedTransport):
-            for channel in self._transport.channels:
+            channels: Any = self._transport.channels
+            for channel in channels:
                 channel.do_restore = False
         super().collect(socket_timeout)
 
-    def ensure_connection(
+    def _ensure_connection(  # noqa: PLR0917 (kombu's signature)
         self,
         errback: Callable[[Exception, float], object] | None = None,
         max_retries: int | None = None,
+        interval_start: float = 0,  # noqa: ARG002 (the pauses are ours)
+        interval_step: float = 0,  # noqa: ARG002
+        interval_max: float = 0,  # noqa: ARG002
         callback: Callable[[], object] | None = None,
-        **_: Any,
-    ) -> PatientConnection:
-        """Connected; ``callback`` is called while it waits, and may raise to end the wait.
+        reraise_as_library_errors: bool = True,  # noqa: FBT001, FBT002
+        timeout: float | None = None,
+    ) -> Any:
+        """What everything that needs a connection calls, public names and publishing included.
 
-        Raises:
-            OperationalError: ``max_retries`` were in vain; None or 0: never.
+        A worker that is told to go while it waits goes: ``WorkerShutdown`` leaves the wait.
         """
         backoff = JitteredBackoff(FIRST_S, MOST_S)
+        end_s = time.monotonic() + timeout if timeout else math.inf
         failures = 0
-        while not self.connected:
-            try:
-                self._ensure_connection(max_retries=0, reraise_as_library_errors=False)
-            except self.recoverable_connection_errors as error:
-                failures += 1
-                if max_retries and failures > max_retries:
-                    raise
-                pause_s = backoff.compute(failures)
-                if errback:
-                    errback(error, pause_s)
-                _wait(pause_s, callback)
-        return self
+        with self._reraise_as_library_errors() if reraise_as_library_errors else nullcontext():
+            while True:
+                try:
+                    return super()._ensure_connection(
+                        max_retries=0, reraise_as_library_errors=False
+                    )
+                except self.recoverable_connection_errors as error:
+                    failures += 1
+                    spent = max_retries is not None and failures > max_retries
+                    if spent or time.monotonic() > end_s:
+                        raise
+                    pause_s = backoff.compute(failures)
+                    if errback:
+                        errback(error, pause_s)
+                    _wait(pause_s, callback or maybe_shutdown)
 
 
-def _wait(pause_s: float, callback: Callable[[], object] | None) -> None:
+def _wait(pause_s: float, look: Callable[[], object]) -> None:
     end_s = time.monotonic() + pause_s
     while (left_s := end_s - time.monotonic()) > 0:
-        if callback:
-            callback()
+        look()
         time.sleep(min(left_s, _LOOK_S))
 
 
