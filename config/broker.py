@@ -19,6 +19,8 @@ def celery_options(settings: Settings) -> dict[str, Any]:
     options: dict[str, Any] = {
         "broker_url": settings.broker.broker,
         "result_backend": _backend(settings),
+        "redis_socket_connect_timeout": 5,
+        "redis_socket_timeout": 30,
         "result_expires": settings.result.ttl_s,
         "task_serializer": "json",
         "result_serializer": "json",
@@ -69,6 +71,10 @@ def celery_options(settings: Settings) -> dict[str, Any]:
             "unacked_restore_interval": 5,
             "unacked_restore_throttle": 1,
             "queue_order_strategy": "priority",
+            # A broker that vanished without a word must not hold the event loop for ever.
+            "socket_connect_timeout": 5,
+            "socket_timeout": 30,
+            "socket_keepalive": True,
         }
         # What is in work still counts after a connection was lost (workers/fleet/adopt.py).
         options["worker_enable_prefetch_count_reduction"] = False

@@ -26,6 +26,7 @@ from pixfleet.producer.connection import (
 from .fleet.adopt import Adopt
 from .fleet.ending import SwiftEnding, worker_idle
 from .fleet.giveback import GiveBack
+from .fleet.liveness import Connected, Liveness
 from .fleet.sweeper import Sweep
 
 # Work goes on when a connection is lost, on purpose; Celery warns that its default will change.
@@ -53,8 +54,8 @@ app.conf.update(
         "pixfleet.workers.tasks.notify",
     ],
 )
-app.steps["worker"].update({SwiftEnding, GiveBack, Sweep})  # pyright: ignore[reportOptionalSubscript]
-app.steps["consumer"].add(Adopt)  # pyright: ignore[reportOptionalSubscript]
+app.steps["worker"].update({SwiftEnding, GiveBack, Sweep, Liveness})  # pyright: ignore[reportOptionalSubscript]
+app.steps["consumer"].update({Adopt, Connected})  # pyright: ignore[reportOptionalSubscript]
 
 
 class _Lines:
