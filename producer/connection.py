@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import redis
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import RedisError
+from redis.exceptions import RedisError, ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 from redis.retry import Retry
 
@@ -48,12 +48,38 @@ def connect(url: str, *, for_ever: bool = False) -> redis.Redis:
             socket_connect_timeout=5,
             socket_timeout=10,
             health_check_interval=30,
+            redis_connect_func=_greet,
         )
     except ValueError:  # not repeated: it may hold a password
         raise SettingsError(
             "the broker's URL (--broker, PIXFLEET_BROKER or PIXFLEET_LEDGER) is not one of a "
             "Redis: redis://host:6379/0, rediss:// for TLS, redis+socket:///path?virtual_host=0"
         ) from None
+
+
+def refuse_cluster(answer: str) -> None:
+    """Look at what ``INFO cluster`` answered.
+
+    Raises:
+        SettingsError: the server is a node of a cluster.
+    """
+    if "cluster_enabled:1" in answer:
+        raise SettingsError(
+            "this Redis is a node of a cluster (cluster-enabled yes), which pixfleet does not "
+            "support: its ledger moves many keys in one step, and a queue is read with others at "
+            "once. Name a Redis that is none; a replica for failover is fine"
+        )
+
+
+def _greet(connection: Any) -> None:
+    """On every new connection: what Redis needs to hear first, and is it one that will do."""
+    connection.on_connect()
+    connection.send_command("INFO", "cluster")
+    try:
+        answer = connection.read_response()
+    except ResponseError:  # a user who may not ask
+        return
+    refuse_cluster(answer if isinstance(answer, str) else bytes(answer).decode())
 
 
 @contextmanager

@@ -12,15 +12,17 @@ from __future__ import annotations
 
 import math
 import time
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from typing import TYPE_CHECKING, Any, Final
 
 from celery.app.amqp import AMQP
 from celery.worker.state import maybe_shutdown
 from kombu.connection import Connection
 from kombu.transport import redis
+from redis.exceptions import ResponseError
 
 from pixfleet.producer.backoff import JitteredBackoff
+from pixfleet.producer.connection import refuse_cluster
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,7 +38,12 @@ class ClosedChannelError(ConnectionError):
 
 
 class MendedChannel(redis.Channel):
-    """kombu's, but a closed channel fails as a lost connection does."""
+    """kombu's, but a closed channel fails as a lost connection does, and a cluster at once."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        with suppress(ResponseError):  # a user who may not ask
+            refuse_cluster(f"cluster_enabled:{self.client.info('cluster').get('cluster_enabled')}")
 
     def _connparams(self, asynchronous: bool = False) -> dict[str, Any]:  # noqa: FBT001, FBT002 (inherited)
         try:
