@@ -29,8 +29,6 @@ from .fleet.giveback import GiveBack
 from .fleet.liveness import Connected, Liveness
 from .fleet.sweeper import Sweep
 
-# Work goes on when a connection is lost, on purpose; Celery warns that its default will change.
-warnings.filterwarnings("ignore", message="(?s).*worker_cancel_long_running_tasks")
 # Root is unsafe where messages are pickles; here they are JSON and nothing else.
 warnings.filterwarnings("ignore", category=SecurityWarning)
 settings = Settings.load()
@@ -104,6 +102,15 @@ def _alive(sender: Any, **_: object) -> None:
         client = connect(settings.ledger_url)
         with answering(client):
             client.zadd(keys.WORKERS, {str(name): time.time()})
+
+
+@signals.celeryd_after_setup.connect
+def _quiet(**_: object) -> None:
+    """Work goes on when a connection is lost, on purpose: no need to warn of other defaults.
+
+    Now, because Celery's logging makes all its warnings heard again when it is set up.
+    """
+    warnings.filterwarnings("ignore", message="(?s).*worker_cancel_long_running_tasks")
 
 
 signals.worker_ready.connect(_alive)
