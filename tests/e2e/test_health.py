@@ -11,10 +11,12 @@ import psutil
 import pytest
 
 from pixfleet.config import keys
+from pixfleet.config.settings import Settings
 from pixfleet.config.state import pulse_dir
 from pixfleet.producer.connection import connect
 from pixfleet.workers.fleet.process import WorkerProcess
 from pixfleet.workers.fleet.pulse import read_pulses
+from pixfleet.workers.monitor.health import fleet_health
 from tests.brokers import LoopbackBroker
 
 from .test_up import eventually
@@ -64,10 +66,10 @@ def test_a_worker_is_well_while_it_works_and_while_its_broker_is_away_and_not_wh
     assert (code, row["state"], row["children"], row["tasks"]) == (0, "connected", 1, [])
 
     broker.kill()
-    eventually(lambda: health("--worker")[1]["workers"][0]["state"] == "reconnecting")
+    eventually(lambda: read_pulses(pulse_dir(state))[0].state == "reconnecting")
     assert health("--worker")[0] == 0
     broker.start()
-    eventually(lambda: health("--worker")[1]["workers"][0]["state"] == "connected")
+    eventually(lambda: connected(state))
 
     os.kill(worker.pid, signal.SIGKILL)
     eventually(lambda: worker.exit_code is not None)
@@ -105,8 +107,9 @@ def test_a_probe_needs_neither_celery_nor_opencv_nor_much_time(state, pixfleet):
 
 
 def test_without_a_worker_and_without_a_broker_the_answer_is_no(health, pixfleet, state):
-    assert health("--worker")[0] == 1
-    assert str(state) in pixfleet("health", "--worker").stderr
+    none = pixfleet("health", "--worker")
+    assert none.returncode == 1
+    assert str(state) in none.stderr
     code, answer = health("--broker", "redis://:hunter2@127.0.0.1:1/0")
     assert (code, answer["healthy"]) == (1, False)
     assert "127.0.0.1:1" in answer["ailments"][0]
@@ -116,9 +119,8 @@ def test_without_a_worker_and_without_a_broker_the_answer_is_no(health, pixfleet
 
 def test_the_fleet_is_well_with_a_worker_and_not_with_jobs_that_nobody_sweeps(broker, health):
     client = connect(broker.url)
-    code, answer = health("--broker", broker.url)
-    assert (code, answer["healthy"]) == (1, False)
-    assert "no worker is alive" in answer["ailments"][0]
+    settings = Settings.load().with_broker(broker.url)
+    assert "no worker is alive" in fleet_health(settings).ailments[0]
 
     client.zadd(keys.WORKERS, {"celery@a": time.time()})
     assert health("--broker", broker.url) == (
@@ -127,8 +129,8 @@ def test_the_fleet_is_well_with_a_worker_and_not_with_jobs_that_nobody_sweeps(br
     )
 
     client.zadd(keys.RUNNING, {"lost": time.time() - 60})
-    code, answer = health("--broker", broker.url)
-    assert (code, answer["overdue"]) == (1, 1)
+    found = fleet_health(settings)
+    assert (found.overdue, len(found.ailments)) == (1, 1)
     client.delete(keys.RUNNING)
     client.hset(keys.BACKLOG, "bulk", 7)
     full = health("--broker", broker.url, PIXFLEET_QUEUE_MAX_BACKLOG="5")
