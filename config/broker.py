@@ -17,8 +17,10 @@ def celery_options(settings: Settings) -> dict[str, Any]:
     """Options that lose nothing: why each is there is measured in docs/architecture.md."""
     worker = settings.worker
     options: dict[str, Any] = {
-        "broker_url": settings.broker.broker,
+        "broker_url": _verified(settings.broker.broker),
         "result_backend": _backend(settings),
+        "redis_socket_connect_timeout": 5,
+        "redis_socket_timeout": 30,
         "result_expires": settings.result.ttl_s,
         "task_serializer": "json",
         "result_serializer": "json",
@@ -46,11 +48,15 @@ def celery_options(settings: Settings) -> dict[str, Any]:
         "worker_prefetch_multiplier": 1,
         "worker_max_tasks_per_child": worker.max_tasks_per_child,
         "worker_max_memory_per_child": worker.max_memory_per_child_kb,
-        "worker_cancel_long_running_tasks_on_connection_loss": True,
+        # Cancelled, a job would be acknowledged and never run again (decisions/0009).
+        "worker_cancel_long_running_tasks_on_connection_loss": False,
         "worker_send_task_events": True,
         "task_send_sent_event": False,
         "worker_hijack_root_logger": False,
         "broker_connection_retry_on_startup": True,
+        "broker_connection_max_retries": None,
+        # A broker that is full, or not yet the primary, answers with errors: it is awaited.
+        "broker_channel_error_retry": True,
     }
     if settings.broker.broker.startswith("sqs:"):
         options["broker_transport_options"] = {
@@ -65,7 +71,13 @@ def celery_options(settings: Settings) -> dict[str, Any]:
             "unacked_restore_interval": 5,
             "unacked_restore_throttle": 1,
             "queue_order_strategy": "priority",
+            # A broker that vanished without a word must not hold the event loop for ever.
+            "socket_connect_timeout": 5,
+            "socket_timeout": 30,
+            "socket_keepalive": True,
         }
+        # What is in work still counts after a connection was lost (workers/fleet/adopt.py).
+        options["worker_enable_prefetch_count_reduction"] = False
     return options
 
 
@@ -73,4 +85,14 @@ def _backend(settings: Settings) -> str:
     url = settings.broker.ledger or settings.broker.broker
     if url.startswith("unix://"):
         return "redis+socket://" + url.removeprefix("unix://").replace("db=", "virtual_host=")
-    return url
+    return _verified(url)
+
+
+def _verified(url: str) -> str:
+    """Over TLS the server's certificate is checked unless the URL says otherwise.
+
+    Left alone, kombu does not check it, celery's results refuse the URL, and redis-py checks it.
+    """
+    if not url.startswith("rediss://") or "ssl_cert_reqs=" in url:
+        return url
+    return f"{url}{'&' if '?' in url else '?'}ssl_cert_reqs=required"

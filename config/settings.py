@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Literal, Self
+from typing import Final, Literal, Self
 
 from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -23,6 +23,10 @@ class SettingsError(ValueError):
 
 def _group(prefix: str) -> SettingsConfigDict:
     return SettingsConfigDict(env_prefix=f"PIXFLEET_{prefix}", frozen=True, extra="ignore")
+
+
+_LEDGERS: Final = ("redis", "rediss", "redis+socket", "unix")
+_BROKERS: Final = (*_LEDGERS[:3], "sqs")
 
 
 class BrokerSettings(BaseSettings):
@@ -338,6 +342,8 @@ class Settings(BaseSettings):
     @property
     def ledger_url(self) -> str:
         """URL of the ledger's Redis, in redis-py's form."""
+        for variable_, known in (("broker", _BROKERS), ("ledger", _LEDGERS)):
+            _check_scheme(getattr(self.broker, variable_), f"PIXFLEET_{variable_.upper()}", known)
         url = self.broker.ledger or self.broker.broker
         if url.startswith("redis+socket://"):
             url = "unix://" + url.removeprefix("redis+socket://").replace("virtual_host=", "db=")
@@ -347,6 +353,27 @@ class Settings(BaseSettings):
                 "set it to redis://host:6379/0"
             )
         return url
+
+
+def _check_scheme(url: str, name: str, known: tuple[str, ...]) -> None:
+    """Refuse what cannot work; the URL is not repeated, for it may hold a password.
+
+    Raises:
+        SettingsError: the scheme is not one of the known.
+    """
+    scheme = url.partition("://")[0]
+    if not url or scheme in known:
+        return
+    if scheme in ("sentinel", "redis+sentinel"):
+        raise SettingsError(
+            f"{name}: Redis Sentinel is not supported: name the primary itself, redis://host:6379/0"
+            ", by an address that follows the failover (a service, a proxy, the endpoint of a "
+            "managed Redis)"
+        )
+    raise SettingsError(
+        f"{name} is not the URL of one that is supported: redis://host:6379/0, rediss:// for TLS, "
+        f"redis+socket:///path?virtual_host=0{', sqs://' if 'sqs' in known else ''}"
+    )
 
 
 def variable(group: type[BaseSettings], field: str) -> str:

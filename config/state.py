@@ -20,6 +20,11 @@ def state_dir() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "pixfleet"
 
 
+def pulse_dir(state: Path | None = None) -> Path:
+    """Where workers of this machine write their signs of life."""
+    return (state or state_dir()).expanduser().absolute() / "workers"
+
+
 def running_broker() -> str | None:
     """URL of the embedded broker that runs here, unless PIXFLEET_BROKER names another."""
     if os.environ.get("PIXFLEET_BROKER"):

@@ -16,22 +16,34 @@ from celery.platforms import SecurityWarning
 from pixfleet.config import keys
 from pixfleet.config.broker import celery_options
 from pixfleet.config.settings import Settings
-from pixfleet.producer.connection import LedgerUnavailableError, answering, connect
+from pixfleet.producer.connection import (
+    LedgerUnavailableError,
+    answering,
+    connect,
+    persistence,
+)
 
+from .fleet.adopt import Adopt
 from .fleet.ending import SwiftEnding, worker_idle
 from .fleet.giveback import GiveBack
+from .fleet.liveness import Connected, Liveness
 from .fleet.sweeper import Sweep
 from .fleet.watch import Watch
 
-# Celery acknowledges late on purpose; it reminds us at every start that it may do so.
-warnings.filterwarnings("ignore", message=".*worker_cancel_long_running_tasks.*")
 # Root is unsafe where messages are pickles; here they are JSON and nothing else.
 warnings.filterwarnings("ignore", category=SecurityWarning)
 settings = Settings.load()
-app = Celery("pixfleet")
+app = Celery("pixfleet", amqp="pixfleet.workers.fleet.reconnect:PatientAMQP")
 app.conf.update(celery_options(settings))
 app.conf.update(
     worker_soft_shutdown_timeout=settings.worker.soft_shutdown_s,
+    # A chord is sent by who has done its work: about five minutes, as long as a job may take.
+    task_publish_retry_policy={
+        "max_retries": 60,
+        "interval_start": 0.2,
+        "interval_step": 0.5,
+        "interval_max": 5,
+    },
     pixfleet_settings=settings,
     imports=[
         "pixfleet.workers.tasks.prepare",
@@ -41,7 +53,8 @@ app.conf.update(
         "pixfleet.workers.tasks.notify",
     ],
 )
-app.steps["worker"].update({SwiftEnding, Watch, GiveBack, Sweep})  # pyright: ignore[reportOptionalSubscript]
+app.steps["worker"].update({SwiftEnding, Watch, GiveBack, Sweep, Liveness})  # pyright: ignore[reportOptionalSubscript]
+app.steps["consumer"].update({Adopt, Connected})  # pyright: ignore[reportOptionalSubscript]
 
 
 class _Lines:
@@ -80,6 +93,7 @@ def _ready_child(**_: object) -> None:
 
     cv2.setNumThreads(1)
     runtime()
+    app.backend.connparams.update(persistence(for_ever=True))
 
 
 def _alive(sender: Any, **_: object) -> None:
@@ -89,6 +103,15 @@ def _alive(sender: Any, **_: object) -> None:
         client = connect(settings.ledger_url)
         with answering(client):
             client.zadd(keys.WORKERS, {str(name): time.time()})
+
+
+@signals.celeryd_after_setup.connect
+def _quiet(**_: object) -> None:
+    """Work goes on when a connection is lost, on purpose: no need to warn of other defaults.
+
+    Now, because Celery's logging makes all its warnings heard again when it is set up.
+    """
+    warnings.filterwarnings("ignore", message="(?s).*worker_cancel_long_running_tasks")
 
 
 signals.worker_ready.connect(_alive)

@@ -1,4 +1,4 @@
-"""Commands of the install with workers: run, explain, compare, up, doctor, monitor."""
+"""Commands of the install with workers: run, explain, compare, up, doctor, monitor, health."""
 
 from __future__ import annotations
 
@@ -31,6 +31,7 @@ from pixfleet.producer.terminal import (
 
 from .cli_compare import compare
 from .cli_explain import explain
+from .cli_health import health
 
 
 def _began_s() -> float:
@@ -54,6 +55,7 @@ def register(app: typer.Typer) -> None:
     app.command()(up)
     app.command()(doctor)
     app.command()(monitor)
+    app.command()(health)
 
 
 def run(

@@ -65,7 +65,8 @@ def store_url(settings: Settings) -> str:
 
 def build_runtime(settings: Settings) -> Runtime:
     """Connect to everything the settings name."""
-    client = connect(settings.ledger_url)
+    # Whoever holds a job waits for its ledger: work that is done is not thrown away.
+    client = connect(settings.ledger_url, for_ever=True)
     store = ObjectStore(store_url(settings))
     memo = settings.memo
     return Runtime(

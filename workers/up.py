@@ -18,6 +18,7 @@ from honcho.environ import parse_procfile
 from honcho.manager import SIGNALS, Manager
 from honcho.printer import Printer
 from honcho.process import Process
+from kombu.utils.url import maybe_sanitize_url
 
 from pixfleet.config.settings import MonitorSettings, Settings, SettingsError
 from pixfleet.producer.terminal import FAILED, messages
@@ -100,7 +101,8 @@ def run_procfile(procfile: Path | None, state: Path) -> int:
         manager = _Fleet(Printer(sys.stdout), settings.worker.soft_shutdown_s + GIVE_BACK_S)
         for name, command in processes.items():
             manager.add_process(name, command, env=environment)
-        _say("broker ", environment["PIXFLEET_BROKER"])
+        url = environment["PIXFLEET_BROKER"]
+        _say("broker ", maybe_sanitize_url(url) if "@" in url else url)
         if "flower" in processes:
             _say("flower ", f"http://127.0.0.1:{watch.flower_port}/")
         if "monitor" in processes:

@@ -11,6 +11,9 @@ import sys
 import time
 from typing import TYPE_CHECKING, Final, Self
 
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import TimeoutError as RedisTimeoutError
+
 from pixfleet.config import keys
 
 if TYPE_CHECKING:
@@ -87,7 +90,7 @@ class WorkerProcess:
             WorkerStartError: it left, or was not ready in time.
         """
         deadline = time.monotonic() + _READY_S
-        while not self._listed():
+        while not self._listed(unless_known=False):
             if self.exit_code is not None or time.monotonic() > deadline:
                 tail = "\n".join(self._log.read_text("utf-8", "replace").splitlines()[-15:])
                 raise WorkerStartError(
@@ -96,9 +99,12 @@ class WorkerProcess:
                 )
             time.sleep(0.02)
 
-    def _listed(self) -> bool:
-        """Ready for jobs, or busy with its last ones."""
-        return self._redis.zscore(keys.WORKERS, self.name) is not None
+    def _listed(self, *, unless_known: bool) -> bool:
+        """Ready for jobs, or busy with its last ones; while Redis is away, ``unless_known``."""
+        try:
+            return self._redis.zscore(keys.WORKERS, self.name) is not None
+        except (RedisConnectionError, RedisTimeoutError):
+            return unless_known
 
     def stop(self, *, at_once: bool = False) -> None:
         """Let running jobs end (or not, ``at_once``), then make sure that nothing is left."""
@@ -108,11 +114,16 @@ class WorkerProcess:
         if process.poll() is None:
             process.send_signal(signal.SIGQUIT if at_once else signal.SIGTERM)
             deadline = time.monotonic() + (_STOP_AT_ONCE_S if at_once else _STOP_S)
-            while process.poll() is None and self._listed() and time.monotonic() < deadline:
+            while (
+                process.poll() is None
+                and self._listed(unless_known=True)
+                and time.monotonic() < deadline
+            ):
                 time.sleep(0.01)
         # The session's id is the worker's: children that outlived it go too.
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
-        self._redis.zrem(keys.WORKERS, self.name)
         self._process = None
+        with contextlib.suppress(RedisConnectionError, RedisTimeoutError):  # it is forgotten anyway
+            self._redis.zrem(keys.WORKERS, self.name)
