@@ -1,0 +1,26 @@
+"""On the PYTHONPATH of a worker under test: pictures that take their time.
+
+A TIFF of 16 px height is decoded for as many milliseconds as it is wide, without CPU; one of 17 px
+height as long as the file exists that PIXFLEET_TEST_GATE names. Both can be told by a signal.
+"""
+
+import os
+import time
+from pathlib import Path
+
+from PIL import Image, TiffImagePlugin
+from telling_px import GATED_PX, SLOW_PX
+
+
+class PatientTiff(TiffImagePlugin.TiffImageFile):
+    def load(self):
+        if self.height == SLOW_PX:
+            time.sleep(self.width / 1000)
+        gate = os.environ.get("PIXFLEET_TEST_GATE")
+        while self.height == GATED_PX and gate and Path(gate).exists():
+            time.sleep(0.02)
+        return super().load()
+
+
+TiffImagePlugin.TiffImageFile = PatientTiff
+Image.register_open("TIFF", PatientTiff, Image.OPEN["TIFF"][1])
