@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import io
-from typing import TYPE_CHECKING
+import random
 
 import numpy as np
 from PIL import Image
 
-from tests.chaos.bootstrap.telling_px import GATED_PX, SLOW_PX
-
-if TYPE_CHECKING:
-    import random
-
+from tests.chaos.bootstrap.telling_px import DEADLY_PX, GATED_PX, SLOW_PX
 
 def photo(rng: random.Random, size: tuple[int, int] = (240, 180)) -> bytes:
     """A JPEG of soft shapes with a little noise, as cameras see things."""
@@ -32,6 +28,11 @@ def slow(rng: random.Random, seconds: float) -> bytes:
 def gated(rng: random.Random) -> bytes:
     """A TIFF whose decoding waits for the gate of the worker under test."""
     return _strip(rng, 300, GATED_PX)
+
+
+def deadly() -> bytes:
+    """A TIFF that ends the process of the worker under test that decodes it."""
+    return _strip(random.Random(0), 300, DEADLY_PX)
 
 
 def _strip(rng: random.Random, width: int, height: int) -> bytes:

@@ -1,15 +1,16 @@
-"""On the PYTHONPATH of a worker under test: pictures that take their time.
+"""On the PYTHONPATH of a worker under test: pictures with a will of their own, lost protections.
 
 A TIFF of 16 px height is decoded for as many milliseconds as it is wide, without CPU; one of 17 px
-height as long as the file exists that PIXFLEET_TEST_GATE names. Both can be told by a signal.
+height as long as the file exists that PIXFLEET_TEST_GATE names; one of 18 px kills its process.
 """
 
 import os
+import signal
 import time
 from pathlib import Path
 
 from PIL import Image, TiffImagePlugin
-from telling_px import GATED_PX, SLOW_PX
+from telling_px import DEADLY_PX, GATED_PX, SLOW_PX
 
 
 class PatientTiff(TiffImagePlugin.TiffImageFile):
@@ -19,8 +20,16 @@ class PatientTiff(TiffImagePlugin.TiffImageFile):
         gate = os.environ.get("PIXFLEET_TEST_GATE")
         while self.height == GATED_PX and gate and Path(gate).exists():
             time.sleep(0.02)
+        if self.height == DEADLY_PX:
+            os.kill(os.getpid(), signal.SIGKILL)
         return super().load()
 
 
 TiffImagePlugin.TiffImageFile = PatientTiff
 Image.register_open("TIFF", PatientTiff, Image.OPEN["TIFF"][1])
+
+if lost := os.environ.get("PIXFLEET_TEST_WITHOUT"):
+    from removals import REMOVALS
+
+    for name in lost.split(","):
+        REMOVALS[name]()
