@@ -40,7 +40,7 @@ class Fleet:
                 self.workers.remove(worker)
                 if worker.process.pid not in self._told:
                     self.left_by_themselves.append(
-                        f"{worker.name} exited {worker.process.returncode}:\n{worker.tail()}"
+                        f"{worker.name} exited {worker.process.returncode}:\n{worker.tail(4)}"
                     )
         while len(self.staying) < self.size:
             self.start()

@@ -26,6 +26,17 @@ if TYPE_CHECKING:
 FINAL: Final = {"done", "failed", "quarantined", "cancelled"}
 _PILLOW: Final = {"jpeg": "JPEG", "webp": "WEBP", "avif": "AVIF", "png": "PNG"}
 _TTL_S: Final = 8 * 86_400
+_UNDER_WAY: Final = (
+    keys.RUNNING,
+    keys.PARTS,
+    keys.WAITING,
+    keys.TURNS,
+    keys.QUEUED,
+    keys.DELAYED,
+    keys.DEADLINES,
+    keys.SUMMARIES,
+)
+"""Keys that are gone when nothing is."""
 
 
 def is_quiet(storm: Storm) -> bool:
@@ -93,9 +104,10 @@ def _jobs(storm: Storm) -> Iterator[str]:
             yield f"{what} is {status.state} without a manifest"
         else:
             yield from (f"{what}: {wrong}" for wrong in _ending(storm, task, status, manifest))
-    for state in FINAL:
-        if totals.get(state, 0) != states[state]:
-            yield f"the totals count {totals.get(state, 0)} {state}, the jobs are {states[state]}"
+    counted = {name: totals.get(name, 0) for name in ("done", "failed")}
+    found = {"done": states["done"], "failed": states.total() - states["done"]}
+    if counted != found:
+        yield f"the totals count {counted}, the jobs are {found}"
 
 
 def _ending(storm: Storm, task: Any, status: Any, manifest: Manifest) -> Iterator[str]:
@@ -190,14 +202,17 @@ def _on_the_way(storm: Storm) -> Iterator[str]:
     for key in client.scan_iter("*"):
         name = key.decode()
         queue = name.split("\x06")[0]
-        ours = ("running", "delayed", "waiting:", "queued:")
         if (
             queue in QUEUES
             or name in {"unacked", "unacked_index"}
-            or name.startswith(tuple(keys.NAMESPACE + own for own in ours))
+            or name.startswith(_UNDER_WAY)
             or name.endswith(".j")
         ):
             yield f"{name} ({client.type(key).decode()})"
+    for hash_name in (keys.BACKLOG, keys.IN_FLIGHT):
+        for field, count in _integers(storm, hash_name).items():
+            if count:
+                yield f"{hash_name} counts {count} of {field}"
     if storm.broker == "sqs":
         yield from _in_sqs(storm)
 

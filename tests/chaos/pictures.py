@@ -10,6 +10,7 @@ from PIL import Image
 
 from tests.chaos.bootstrap.telling_px import DEADLY_PX, GATED_PX, SLOW_PX
 
+
 def photo(rng: random.Random, size: tuple[int, int] = (240, 180)) -> bytes:
     """A JPEG of soft shapes with a little noise, as cameras see things."""
     width, height = size
