@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     import random
     from collections.abc import Mapping
 
-SKEWING = next(iter(sorted(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"))), None)
-"""What gives a process a wrong clock (Debian's package faketime); None where it is missing."""
 MARK = "PIXFLEET_TEST_STORM"
 
 
@@ -54,11 +52,11 @@ class Fleet:
         self.workers.append(worker)
         return worker
 
-    def start_skewed(self, seconds: int) -> Worker:
-        """A worker whose clock is wrong by so much."""
-        return self.start(
-            LD_PRELOAD=str(SKEWING), FAKETIME=f"{seconds:+d}s", FAKETIME_DONT_FAKE_MONOTONIC="1"
-        )
+    def start_skewed(self, clock: Path, seconds: int) -> Worker:
+        """A worker whose clock is wrong by so much, and that is one more than there should be."""
+        worker = self.start(LD_PRELOAD=str(clock), PIXFLEET_TEST_SKEW_S=str(seconds))
+        self._told.add(worker.process.pid)
+        return worker
 
     def tell(self, worker: Worker, number: signal.Signals, *, whole: bool = False) -> None:
         """A signal after which the worker may end."""
