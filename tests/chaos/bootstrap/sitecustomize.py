@@ -14,8 +14,11 @@ from telling_px import DEADLY_PX, GATED_PX, SLOW_PX
 
 
 class PatientTiff(TiffImagePlugin.TiffImageFile):
+    _slept = False
+
     def load(self):
-        if self.height == SLOW_PX:
+        if self.height == SLOW_PX and not self._slept:
+            self._slept = True  # Pillow loads again and again what is loaded
             time.sleep(self.width / 1000)
         gate = os.environ.get("PIXFLEET_TEST_GATE")
         while self.height == GATED_PX and gate and Path(gate).exists():
