@@ -26,11 +26,11 @@ LOCK := $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.1
 install = $(BIN)/uv pip install --quiet --python $(BIN)/python $(1) \
 	|| $(BIN)/python -m pip install --quiet --disable-pip-version-check $(1)
 
-.PHONY: help setup run test check lint format types imports dependencies pages docs bench lock clean
+.PHONY: help setup run test chaos protections check lint format types imports dependencies pages docs bench lock clean
 .DELETE_ON_ERROR:
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s  %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-11s  %s\n", $$1, $$2 }' Makefile
 
 setup: $(DEV) ## everything into .venv, the tools for development included
 
@@ -40,6 +40,12 @@ run: $(RUNTIME) ## pictures of IN into OUT by RECIPE: make run IN=~/Pictures OUT
 
 test: $(DEV) ## all tests
 	$(BIN)/pytest $(ARGS)
+
+chaos: $(DEV) ## a storm of faults: make chaos ARGS="--seed 7 --jobs 500 --faults 50 --broker sqs"
+	$(BIN)/python -m tests.chaos.harness $(ARGS)
+
+protections: $(DEV) ## takes protections away one by one and shows which test fails (8 minutes)
+	$(BIN)/python -m tests.chaos.protections
 
 check: lint format types imports dependencies pages ## all that can be said without running it (-k: to the end)
 

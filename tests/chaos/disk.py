@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import errno
-import os
+import contextlib
 import subprocess
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -22,7 +21,7 @@ class SmallDisk:
         self._filler = folder / "filler"
         self.mounted = False
 
-    def __enter__(self) -> SmallDisk:
+    def __enter__(self) -> Self:
         self.folder.mkdir(parents=True)
         command = ["mount", "-t", "tmpfs", "-o", f"size={self._mebibytes}m", "tmpfs", self.folder]
         try:
@@ -40,12 +39,9 @@ class SmallDisk:
         """Leave no byte free."""
         with self._filler.open("wb", buffering=0) as file:
             for size in (_MIB, 4096):
-                try:
+                with contextlib.suppress(OSError):
                     while True:
                         file.write(bytes(size))
-                except OSError as error:
-                    assert error.errno == errno.ENOSPC
-            os.fsync(file.fileno())
 
     def free(self) -> None:
         self._filler.unlink(missing_ok=True)

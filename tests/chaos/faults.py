@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any, Final
 from celery import Celery
 
 from pixfleet.config.contract import TASK_PREPARE
-from pixfleet.producer import ImageJob
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.chaos.harness import Storm
+    from pixfleet.producer import ImageJob
+    from tests.chaos.storm import Storm
 
 _DOWN_S: Final = (0.2, 2.0)
 _CUT_S: Final = (0.5, 4.0)
@@ -139,9 +139,7 @@ def cut_queue(storm: Storm) -> bool:
     return _network(storm, "queue cut", storm.aws.queue.cut, storm.aws.queue.mend)
 
 
-def _network(
-    storm: Storm, kind: str, begin: Callable[[], None], mend: Callable[[], None]
-) -> bool:
+def _network(storm: Storm, kind: str, begin: Callable[[], None], mend: Callable[[], None]) -> bool:
     begin()
 
     def undo() -> None:

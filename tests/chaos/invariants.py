@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from pixfleet.config.results import Manifest, VariantResult
-    from tests.chaos.harness import Storm
+    from tests.chaos.storm import Storm
 
 FINAL: Final = {"done", "failed", "quarantined", "cancelled"}
 _PILLOW: Final = {"jpeg": "JPEG", "webp": "WEBP", "avif": "AVIF", "png": "PNG"}

@@ -1,6 +1,6 @@
 """Takes protections away one by one, and shows which test then fails.
 
-    python -m tests.chaos.protections [NAME…]
+python -m tests.chaos.protections [NAME…]
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ import select
 import socket
 import threading
 import time
-from typing import Final, Literal
+from typing import Final, Literal, Self
 
 State = Literal["open", "cut", "stalled"]
 _CHUNK: Final = 65_536
@@ -24,7 +24,7 @@ class Proxy:
         self._closed = False
         self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
 
-    def __enter__(self) -> Proxy:
+    def __enter__(self) -> Self:
         threading.Thread(target=self._accept, daemon=True).start()
         return self
 

@@ -11,10 +11,14 @@ if TYPE_CHECKING:
 def markdown(outcome: Outcome) -> str:
     """Faults, recovery times, endings, and what did not hold."""
     plan = outcome.plan
-    lines = [
-        f"Seed {plan.seed}: {plan.jobs:,} jobs, {sum(outcome.faults.values())} faults on {plan.broker}, "
+    faults = sum(outcome.faults.values())
+    title = (
+        f"Seed {plan.seed}: {plan.jobs:,} jobs, {faults} faults on {plan.broker}, "
         f"{plan.workers} workers of two children, lease {plan.lease_s} s; "
-        f"{outcome.wall_s:.0f} s, all ended {outcome.settled_s:.1f} s after the last fault.",
+        f"{outcome.wall_s:.0f} s, all ended {outcome.settled_s:.1f} s after the last fault."
+    )
+    lines = [
+        title,
         "",
         "| fault | times | jobs or workers hit | median, s | worst, s |",
         "|---|---:|---:|---:|---:|",

@@ -7,7 +7,7 @@ import signal
 import socket
 import subprocess
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 import redis
 from redis.exceptions import RedisError
@@ -37,7 +37,7 @@ class Valkey:
         self.url = f"redis://127.0.0.1:{self._port}/0"
         self.client = redis.Redis(port=self._port, socket_timeout=5)
 
-    def __enter__(self) -> Valkey:
+    def __enter__(self) -> Self:
         self._folder.mkdir(parents=True, exist_ok=True)
         self.start()
         return self

@@ -68,11 +68,11 @@ class Task:
     job: ImageJob
     kind: str
     codes: frozenset[str]
-    """codes of failures that the storm may bring it; of a bad image its own, which it must end in"""
+    """of failures that the storm may bring it; of a bad image those that it must end in"""
 
 
 class Work:
-    """``jobs`` tasks below ``folder``; those for a bucket or a small disk only where there is one."""
+    """``jobs`` tasks below ``folder``; for a bucket or a small disk only where there is one."""
 
     def __init__(
         self, seed: int, jobs: int, folder: Path, *, disk: Path | None, bucket: bool

@@ -59,7 +59,7 @@ class Worker:
                 stderr=out,
                 env={**environment, "PYTHONPATH": os.pathsep.join(filter(None, path))},
                 start_new_session=True,
-                preexec_fn=lambda: _settle(host),
+                preexec_fn=lambda: _settle(host),  # noqa: PLW1509 (system calls, no locks)
             )
         self.began_s = time.monotonic()
 

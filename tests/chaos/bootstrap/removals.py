@@ -67,7 +67,11 @@ REMOVALS: Final[dict[str, Callable[[], None]]] = {
     "heartbeat": _without_heartbeat,
     "fence": lambda: _in_script("job[1] ~= 'running' or job[2] ~= ARGV[2]", "job[1] ~= 'running'"),
     "attempts are counted": lambda: _in_script("attempts >= tonumber(ARGV[4])", "false"),
-    "ended jobs are refused": lambda: _in_script("if ENDS[state] then\n  return answer", "if false then\n  return answer"),
+    "ended jobs are refused": lambda: _in_script(
+        "if ENDS[state] then\n  return answer", "if false then\n  return answer"
+    ),
     "jobs in work are refused": lambda: _in_script("if left > 0 and (owner", "if false and (owner"),
-    "idempotency key": lambda: _in_script("if redis.call('EXISTS', key) == 1 then\n  return {0", "if false then\n  return {0"),
+    "idempotency key": lambda: _in_script(
+        "if redis.call('EXISTS', key) == 1 then\n  return {0", "if false then\n  return {0"
+    ),
 }
