@@ -55,6 +55,9 @@ def conclude(
     completion = runtime.ledger.complete(manifest, fence)
     if not completion.accepted:
         _log.warning("job.superseded", job=draft.job_id, fence=fence)
+        valid = runtime.ledger.manifest(draft.job_id)
+        if valid and not job.batch:  # ours has taken the place of the one that counts
+            _published(job, valid)
     _log.info(
         "job.ended",
         job=manifest.job_id,

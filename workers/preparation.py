@@ -84,10 +84,16 @@ def encode_member(
     return part.model_copy(update={"receipt": meter.receipt()})
 
 
-def clear_parked(runtime: Runtime, job_id: str) -> None:
-    """Delete what a fanned-out job parked."""
-    for key, _ in list(runtime.store.list(f"{_WORK}/{job_id}/")):
-        runtime.store.delete(key)
+def clear_parked(runtime: Runtime, job_id: str, fence: int) -> None:
+    """Delete what this run of the job and earlier ones have parked; a later one needs its own.
+
+    Raises:
+        StoreUnavailableError: the store did not answer.
+    """
+    below = f"{_WORK}/{job_id}/"
+    for key, _ in list(runtime.store.list(below)):
+        if int(key.removeprefix(below).partition("/")[0]) <= fence:
+            runtime.store.delete(key)
 
 
 def _parking(run: tuple[str, int], variant: str) -> str:

@@ -25,12 +25,12 @@ def finalize(task: Task, parts: list[dict[str, Any]], message: dict[str, Any]) -
     job_id, fence = message["job_id"], message["fence"]
     try:
         with held.ledger.heartbeat(job_id, fence, "finalize") as wanted:
-            if not wanted:  # by another run of the job, whose parked pixels are not ours to clear
+            if not wanted:  # the job has ended, or another run of it goes on
+                clear_parked(held, job_id, fence)
                 return
             draft = Manifest.model_validate(message["draft"])
             made = [Part.model_validate(part) for part in parts]
             end_job(ImageJob.model_validate(message["job"]), draft, made, fence)
-            clear_parked(held, job_id)
     except RetryableError as error:
         if not retry_later(task, error):
             raise

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 from celery import Task, shared_task
 
 from pixfleet.workers.conclusion import conclude
+from pixfleet.workers.preparation import clear_parked
 from pixfleet.workers.runtime import runtime
 
 if TYPE_CHECKING:
@@ -40,8 +41,12 @@ def step(name: str) -> Callable[[Callable[..., Any]], Task]:
 def end_job(job: ImageJob, draft: Manifest, parts: Sequence[Part], fence: int) -> None:
     """End the job; the one that ends its batch has the batch summarized."""
     held = runtime()
-    if batch := conclude(held, job, draft, parts, fence):
+    batch = conclude(held, job, draft, parts, fence)
+    if batch:
         held.ledger.summarize(batch)
+    # An earlier run may have parked pixels for members that nobody waits for any more.
+    if fence > 1 or (draft.plan and draft.plan.members):
+        clear_parked(held, draft.job_id, fence)
 
 
 def backoff_s(worker: WorkerSettings, tries: int) -> float:

@@ -12,7 +12,7 @@ from pixfleet.workers.admission import admit
 from pixfleet.workers.conclusion import begin, lone
 from pixfleet.workers.errors import RetryableError
 from pixfleet.workers.failures import CANCELLED_EARLY, TOO_LATE, failure_of, worker_lost
-from pixfleet.workers.preparation import Prepared, prepare_job
+from pixfleet.workers.preparation import Prepared, clear_parked, prepare_job
 from pixfleet.workers.runtime import runtime
 
 from .policy import backoff_s, end_job, step
@@ -38,8 +38,12 @@ def prepare(task: Task, message: dict[str, Any]) -> None:
         adopted = job.model_copy(update={"batch": None}) if failure else job
         held.ledger.register([registration(adopted, job_id, sent=message)])
         claim = held.ledger.claim(job_id)
-    if claim.outcome in ("ended", "busy"):
+    if claim.outcome == "busy":
         return  # when the lease of who is busy runs out, the sweeper sends another message
+    if claim.outcome == "ended":
+        if claim.fence > 1:  # who ended it may have died before it cleared up
+            clear_parked(held, job_id, claim.fence)
+        return
     failure = _refusal(held.ledger, job_id, claim) or failure
     if failure:
         _end(task, job, claim, failure)
@@ -76,7 +80,9 @@ def _hand_on(task: Task, prepared: Prepared, claim: Claim) -> None:
         end_job(prepared.job, prepared.draft, [], claim.fence)
         return
     job_id: str = task.request.id
-    if not runtime().ledger.hand_over(job_id, claim.fence):
+    held = runtime()
+    if not held.ledger.hand_over(job_id, claim.fence):
+        clear_parked(held, job_id, claim.fence)
         return
     job = prepared.job.model_dump(mode="json")
     common = {"job_id": job_id, "fence": claim.fence, "job": job}
