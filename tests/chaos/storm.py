@@ -183,7 +183,7 @@ class Storm:
             self._windows.remove(window)
         for leaving in [leaving for leaving in self._leaving if not leaving[0].alive]:
             _, kind, since_s = leaving
-            self.recovery.took(kind, now_s - since_s)
+            self.recovery.took(kind, now_s - since_s, leaving[0].name)
             self._leaving.remove(leaving)
         self.recovery.look()
         time.sleep(_TICK_S)
