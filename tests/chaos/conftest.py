@@ -35,11 +35,12 @@ class Ground:
             "PIXFLEET_STATE": str(self.folder / "state"),
             "PIXFLEET_TEST_GATE": str(self.gate),
             "PIXFLEET_WORKER_LEASE_S": "2",
+            "PIXFLEET_WORKER_SWEEP_INTERVAL_S": "0.5",
             **{name: str(value) for name, value in variables.items()},
         }
         log = self.folder / f"{host}.log"
         worker = Worker(host, environment=environment, log=log, children=children)
-        self._stack.callback(worker.end, 5)
+        self._stack.callback(worker.kill)
         if ready:
             worker.wait_ready(self.valkey.client)
         return worker

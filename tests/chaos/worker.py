@@ -102,6 +102,10 @@ class Worker:
             self.signal(signal.SIGTERM)
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self.process.wait(patience_s)
+        self.kill()
+
+    def kill(self) -> None:
+        """End it and its children at once."""
         self.signal_all(signal.SIGKILL)
         self.process.wait()
 
