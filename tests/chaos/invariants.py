@@ -253,7 +253,9 @@ def _parentless(storm: Storm) -> Iterator[str]:
 def _bugs(storm: Storm) -> Iterator[str]:
     for log in sorted(storm.fleet.logs.glob("*.log")):
         lines = log.read_text("utf-8", "replace").splitlines()
-        yield from (f"{log.name}: {line[:600]}" for line in lines if '"event": "bug"' in line)
+        signs = ('"event": "bug"', "raised unexpected", "sweeper.failed")
+        bugs = [line for line in lines if any(sign in line for sign in signs)]
+        yield from (f"{log.name}: {line[:600]}" for line in bugs)
 
 
 def _integers(storm: Storm, key: str) -> dict[str, int]:

@@ -199,7 +199,7 @@ class Storm:
             "PIXFLEET_VISIBILITY_TIMEOUT_S": str(self.plan.hard_limit_s + 1),
             "PIXFLEET_WORKER_HARD_TIME_LIMIT_S": str(self.plan.hard_limit_s),
             "PIXFLEET_WORKER_SOFT_TIME_LIMIT_S": str(self.plan.hard_limit_s - 1),
-            "PIXFLEET_WORKER_SOFT_SHUTDOWN_S": "4",
+            "PIXFLEET_WORKER_SOFT_SHUTDOWN_S": "1",
             "PIXFLEET_WORKER_LEASE_S": str(self.plan.lease_s),
             "PIXFLEET_WORKER_MAX_ATTEMPTS": "12",
             "PIXFLEET_MEMO_LOCK_S": "3",
