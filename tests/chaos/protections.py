@@ -20,6 +20,9 @@ TESTS: Final = {
         f"{_HERE}a_killed_childs_job_runs_on_another_machine_without_waiting_for_its_lease"
     ),
     "sweeper": f"{_HERE}a_job_whose_machine_is_gone_runs_on_another_within_lease_and_ten_seconds",
+    "a closed channel is a lost connection": (
+        f"{_HERE}a_worker_with_one_child_busy_and_one_free_outlives_a_restart_of_its_broker"
+    ),
     "heartbeat": f"{_HERE}a_job_that_takes_longer_than_its_lease_stays_with_its_worker",
     "fence": f"{_HERE}a_worker_frozen_past_its_lease_can_not_end_the_job_of_its_successor",
     "attempts are counted": f"{_HERE}a_picture_that_kills_its_process_is_put_into_quarantine",

@@ -142,6 +142,21 @@ def test_a_picture_that_kills_its_process_is_put_into_quarantine(ground):
     assert [failure.code for failure in handle.result(1).failures] == ["worker_lost"]
 
 
+def test_a_worker_with_one_child_busy_and_one_free_outlives_a_restart_of_its_broker(ground):
+    worker = ground.worker("one", children=2, **without())
+    handle = ground.held()
+
+    ground.valkey.shut_down()
+    time.sleep(1)  # as long as a restart takes
+    ground.valkey.start()
+    ground.open()
+
+    manifest = handle.result(40)
+    further = ground.producer.submit(ground.job("further.tif")).result(40)
+    assert (manifest.status, further.status) == ("done", "done")
+    assert worker.alive
+
+
 def test_a_message_that_comes_again_after_its_job_ended_changes_nothing(ground):
     ground.worker("one", **without())
     job = ground.job()

@@ -53,6 +53,13 @@ def _without_heartbeat() -> None:
     )
 
 
+def _without_mended_channel() -> None:
+    from kombu import Connection  # noqa: PLC0415 (as above)
+    from pixfleet.workers.fleet.reconnect import PatientConnection  # noqa: PLC0415 (as above)
+
+    PatientConnection.get_transport_cls = Connection.get_transport_cls
+
+
 def _without_death_notice() -> None:
     from pixfleet.workers.fleet.jobs import Abandonment  # noqa: PLC0415 (as above)
 
@@ -64,6 +71,7 @@ REMOVALS: Final[dict[str, Callable[[], None]]] = {
     "reject on worker lost": lambda: _without_option("task_reject_on_worker_lost", value=False),
     "notice of a child's death": _without_death_notice,
     "sweeper": _without_sweeper,
+    "a closed channel is a lost connection": _without_mended_channel,
     "heartbeat": _without_heartbeat,
     "fence": lambda: _in_script("job[1] ~= 'running' or job[2] ~= ARGV[2]", "job[1] ~= 'running'"),
     "attempts are counted": lambda: _in_script("attempts >= tonumber(ARGV[4])", "false"),
