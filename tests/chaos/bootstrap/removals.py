@@ -55,6 +55,7 @@ def _without_heartbeat() -> None:
 
 def _without_mended_channel() -> None:
     from kombu import Connection  # noqa: PLC0415 (as above)
+
     from pixfleet.workers.fleet.reconnect import PatientConnection  # noqa: PLC0415 (as above)
 
     PatientConnection.get_transport_cls = Connection.get_transport_cls
