@@ -57,7 +57,7 @@ def conclude(
         _log.warning("job.superseded", job=draft.job_id, fence=fence)
         valid = runtime.ledger.manifest(draft.job_id)
         if valid and not job.batch:  # ours has taken the place of the one that counts
-            _published(job, valid)
+            _published(runtime, job, valid)
     _log.info(
         "job.ended",
         job=manifest.job_id,
