@@ -78,7 +78,7 @@ def until(true, what: str, timeout_s: float = _UNTIL_S) -> float:
 
 @pytest.fixture
 def ground():
-    folder = Path(tempfile.mkdtemp(prefix="pf-chaos-"))
+    folder = Path(tempfile.mkdtemp(prefix="ground-"))
     with ExitStack() as stack:
         stack.callback(shutil.rmtree, folder, ignore_errors=True)
         valkey = stack.enter_context(Valkey(folder / "valkey"))

@@ -49,7 +49,7 @@ class Outcome:
 
 def run(plan: Plan, *, keep: bool = False) -> Outcome:
     """One storm, from an empty machine to an empty machine."""
-    folder = Path(tempfile.mkdtemp(prefix="pf-storm-"))
+    folder = Path(tempfile.mkdtemp(prefix="storm-"))
     began_s = time.monotonic()
     with ExitStack() as stack:
         valkey = stack.enter_context(Valkey(folder / "valkey"))
