@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 FINAL: Final = {"done", "failed", "quarantined", "cancelled"}
 _PILLOW: Final = {"jpeg": "JPEG", "webp": "WEBP", "avif": "AVIF", "png": "PNG"}
 _TTL_S: Final = 8 * 86_400
+_CHORD: Final = "celery-taskset-meta-"
 _UNDER_WAY: Final = (
     keys.RUNNING,
     keys.PARTS,
@@ -202,12 +203,7 @@ def _on_the_way(storm: Storm) -> Iterator[str]:
     for key in client.scan_iter("*"):
         name = key.decode()
         queue = name.split("\x06")[0]
-        if (
-            queue in QUEUES
-            or name in {"unacked", "unacked_index"}
-            or name.startswith(_UNDER_WAY)
-            or name.endswith(".j")
-        ):
+        if queue in QUEUES or name in {"unacked", "unacked_index"} or name.startswith(_UNDER_WAY):
             yield f"{name} ({client.type(key).decode()})"
     for hash_name in (keys.BACKLOG, keys.IN_FLIGHT):
         for field, count in _integers(storm, hash_name).items():
@@ -228,7 +224,8 @@ def _in_sqs(storm: Storm) -> Iterator[str]:
 
 def _expiry(storm: Storm) -> Iterator[str]:
     client = storm.valkey.client
-    for pattern in (keys.JOB, keys.TRIALS):
+    # Of a chord whose job was begun again the parts so far are left, and nobody waits for more.
+    for pattern in (keys.JOB, keys.TRIALS, _CHORD):
         for key in client.scan_iter(f"{pattern}*"):
             ttl_s = client.ttl(key)
             if not 0 < ttl_s <= _TTL_S and ttl_s != -2:
