@@ -205,7 +205,7 @@ def _on_the_way(storm: Storm) -> Iterator[str]:
         queue = name.split("\x06")[0]
         if queue in QUEUES or name.startswith(_UNDER_WAY):
             yield f"{name} ({client.type(key).decode()})"
-    # A worker whose clock was ahead, and which was cut off from the broker when it had to go, leaves
+    # A worker whose clock was ahead, and which was cut off from the broker as it had to go, leaves
     # a message that comes back as much later; its job has ended, so that it will be dropped.
     unacknowledged = client.zcount("unacked_index", "-inf", client.time()[0] + 1)
     if unacknowledged or client.hlen("unacked") != client.zcard("unacked_index"):
