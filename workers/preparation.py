@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from pixfleet.config.results import Failure, Manifest, Part, Plan
 
-from .errors import PermanentError, RetryableError
+from .errors import OversizeError, PermanentError, RetryableError
 from .failures import failure_of
 from .imaging.animation import Frame, alike
 from .imaging.color import flatten, rgb_of
@@ -20,10 +20,12 @@ from .imaging.frames import decode_frames, loop_count
 from .imaging.geometry import Size
 from .imaging.resize import pyramid, resize
 from .imaging.saliency import best_window, saliency
+from .imaging.sniff import sniff
 from .intake import Intake, fetch, inspect, limits_of, recipe_of
 from .pipeline import Cut, fans_out, lay_out, plan
 from .recall import recall
 from .sight import see
+from .steps import Steps
 from .variants import Parked, VariantMaker, park
 
 if TYPE_CHECKING:
@@ -58,6 +60,7 @@ def prepare_job(runtime: Runtime, job: ImageJob, draft: Manifest, fence: int) ->
 
     Raises:
         RetryableError: the store was unavailable.
+        OversizeError: this process may not map what the job needs; another's may.
     """
     return _Preparation(runtime, job, draft, fence).run()
 
@@ -105,6 +108,7 @@ class _Preparation:
         self._run = (draft.job_id, fence)
         self._meter: Meter = runtime.meter()
         self._trials = runtime.trials(draft.job_id)
+        self._steps = Steps(self._trials, self._meter, job.source)
         self._known: dict[str, Any] = {}
         self._parts: list[Part] = []
         self._members: list[str] = []
@@ -113,7 +117,7 @@ class _Preparation:
         failures: tuple[Failure, ...] = ()
         try:
             self._work()
-        except RetryableError:
+        except (RetryableError, OversizeError):
             raise
         except Exception as error:  # noqa: BLE001 (whatever it is, the job ends with a reason)
             failures = (failure_of(error),)
@@ -139,8 +143,9 @@ class _Preparation:
                 self._known |= recalled.known
                 self._parts.append(recalled.part)
                 return
-        with self._meter.stage("inspect"):
+        with self._steps.inspect(sniff(data)):
             header = inspect(data, recipe, limits)
+        self._steps.found(header)
         self._known |= {
             "format": header.format,
             "width": header.width,
@@ -173,7 +178,8 @@ class _Preparation:
         if intake.animated:
             self._animate(intake, maker, missing, raster)
             return
-        placed = _focussed(intake, missing, raster)
+        with self._steps.features():
+            placed = _focussed(intake, missing, raster)
         sizes = self._resized(recipe, placed, raster)
         icc = raster.icc
         del raster  # it is the largest piece of memory, and encoding needs as much again
@@ -183,7 +189,7 @@ class _Preparation:
         """Decode once for all that is missing, and see the features on the way."""
 
         def decoded() -> Raster:
-            with self._meter.stage("decode"):
+            with self._steps.decode():
                 return decode(
                     intake.data,
                     intake.header,
@@ -192,7 +198,7 @@ class _Preparation:
                 )
 
         raster = decoded() if missing else None
-        features = see(self._runtime, intake, raster or decoded, self._meter)
+        features = see(self._runtime, intake, raster or decoded, self._meter, self._steps)
         self._known["features"] = features
         return raster
 
@@ -200,7 +206,7 @@ class _Preparation:
         self, recipe: Recipe, cuts: Sequence[Cut], raster: Raster
     ) -> list[tuple[int, NDArray[np.uint8]]]:
         """Each cut's place among the cuts and its pixels, the largest first."""
-        with self._meter.stage("resize"):
+        with self._steps.resize():
             sizes = pyramid(
                 raster.pixels,
                 [cut.placement for cut in cuts],
@@ -238,7 +244,7 @@ class _Preparation:
     ) -> None:
         """Every frame is decoded once for all sizes, and resized as it comes."""
         frames: dict[str, list[Frame]] = {cut.spec.name: [] for cut in cuts}
-        with self._meter.stage("decode"):
+        with self._steps.decode():
             decoded = decode_frames(
                 intake.data,
                 intake.header,

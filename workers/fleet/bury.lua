@@ -1,4 +1,4 @@
--- A process ended in the middle of a job: what it was encoding counts as lost.
+-- A process ended in the middle of a job: what it had begun counts as lost.
 -- KEYS: the job's trials. ARGV: the process, as the ledger names it.
 -- Returns how many attempts were open (0 or 1).
 local now = tonumber(redis.call('TIME')[1])

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from pixfleet.workers.errors import LimitError
 
 from .decode import finish, shrink
-from .pillow import open_image, translated
+from .pillow import frame_count, open_image, translated
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -57,7 +57,8 @@ def decode_frames(
     """
     with open_image(data, header.format) as image:
         first = 1 if image.info.get("default_image") else 0
-        last = int(getattr(image, "n_frames", 1))
+        with translated(data, header.format):
+            last = frame_count(image)
         if last - first > limits.max_frames:
             raise LimitError(
                 "image_too_many_frames",
