@@ -122,6 +122,12 @@ class WorkerSettings(BaseSettings):
         description="queues to take jobs from, with commas; empty: interactive, encode and bulk, "
         "and large where a child may map what the largest allowed image needs",
     )
+    large_wait_s: int = Field(
+        default=3600,
+        ge=0,
+        validation_alias="PIXFLEET_LARGE_WAIT_S",
+        description="seconds that a job waits for a worker with enough memory before it fails",
+    )
     max_tasks_per_child: int = Field(default=500, ge=1, description="tasks before a fresh child")
     max_memory_per_child_kb: int = Field(
         default=1_500_000, ge=100_000, description="KiB resident before a fresh child"

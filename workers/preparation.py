@@ -11,6 +11,7 @@ from pixfleet.config.results import Failure, Manifest, Part, Plan
 
 from .errors import OversizeError, PermanentError, RetryableError
 from .failures import failure_of
+from .fleet.memory import own_budget
 from .imaging.animation import Frame, alike
 from .imaging.color import flatten, rgb_of
 from .imaging.decode import Raster, decode
@@ -22,6 +23,7 @@ from .imaging.resize import pyramid, resize
 from .imaging.saliency import best_window, saliency
 from .imaging.sniff import sniff
 from .intake import Intake, fetch, inspect, limits_of, recipe_of
+from .need import check_need, needed_bytes
 from .pipeline import Cut, fans_out, lay_out, plan
 from .recall import recall
 from .sight import see
@@ -53,8 +55,17 @@ class Prepared:
     """variants whose pixels are parked for a chord"""
 
 
-def prepare_job(runtime: Runtime, job: ImageJob, draft: Manifest, fence: int) -> Prepared:
+def prepare_job(
+    runtime: Runtime,
+    job: ImageJob,
+    draft: Manifest,
+    fence: int,
+    *,
+    whatever_it_needs: bool = False,
+) -> Prepared:
     """Fetch, check and decode the source, make what is cheap, park what fans out.
+
+    ``whatever_it_needs``: try it, however much memory that takes, and all of it in this process.
 
     What fails for good, and what nobody foresaw, is in the draft's failures.
 
@@ -62,7 +73,7 @@ def prepare_job(runtime: Runtime, job: ImageJob, draft: Manifest, fence: int) ->
         RetryableError: the store was unavailable.
         OversizeError: this process may not map what the job needs; another's may.
     """
-    return _Preparation(runtime, job, draft, fence).run()
+    return _Preparation(runtime, job, draft, fence, whatever_it_needs=whatever_it_needs).run()
 
 
 def encode_member(
@@ -101,7 +112,16 @@ def _parking(run: tuple[str, int], variant: str) -> str:
 class _Preparation:
     """One run of the first step; what is known grows as it goes."""
 
-    def __init__(self, runtime: Runtime, job: ImageJob, draft: Manifest, fence: int) -> None:
+    def __init__(
+        self,
+        runtime: Runtime,
+        job: ImageJob,
+        draft: Manifest,
+        fence: int,
+        *,
+        whatever_it_needs: bool,
+    ) -> None:
+        self._whatever_it_needs = whatever_it_needs
         self._runtime = runtime
         self._job = job
         self._draft = draft
@@ -168,8 +188,16 @@ class _Preparation:
                 self._parts.append(part)
             else:
                 missing.append(cut)
+        limits = self._runtime.settings.limits
+        if not self._whatever_it_needs:
+            check_need(needed_bytes(intake, missing, limits), own_budget())
         layout = plan(
-            self._job, recipe, header, missing, self._runtime.settings.limits.fanout_pixels
+            self._job,
+            recipe,
+            header,
+            missing,
+            limits.fanout_pixels,
+            in_one=self._whatever_it_needs,
         )
         self._known["plan"] = layout
         raster = self._look(intake, missing)

@@ -110,9 +110,7 @@ def campaign(
 
             return attempt
 
-        pool = Pool(
-            prepare, children=children, limit_s=LIMIT_S, data_bytes=DATA_BYTES, folder=work
-        )
+        pool = Pool(prepare, children=children, limit_s=LIMIT_S, data_bytes=DATA_BYTES, folder=work)
         for case in pool.cases(numbers):
             kind, data = cases.make(case.number)
             tally.add(case if case.kind != "?" else _of_kind(case, kind))
@@ -128,9 +126,7 @@ def campaign(
 
 
 def _of_kind(case: Case, kind: str) -> Case:
-    return Case(
-        case.number, kind, case.code, case.detail, case.took_s, case.child, case.rss_bytes
-    )
+    return Case(case.number, kind, case.code, case.detail, case.took_s, case.child, case.rss_bytes)
 
 
 def table(tally: Tally) -> str:
@@ -147,7 +143,9 @@ def table(tally: Tally) -> str:
         cells = " | ".join(str(counts[name] or "") for name in names)
         lines.append(f"| {kind} | {counts.total()} | {cells} |")
     lines.append(f"| all | {tally.cases} | {' | '.join(str(codes[name]) for name in names)} |")
-    slow = ", ".join(f"{case.took_s:.2f} s ({case.kind}, case {case.number})" for case in tally.slowest)
+    slow = ", ".join(
+        f"{case.took_s:.2f} s ({case.kind}, case {case.number})" for case in tally.slowest
+    )
     lines += [
         "",
         f"crashes {codes['crash']}, hangs {codes['hang']}, other findings "
@@ -178,7 +176,7 @@ def main() -> int:
 
     def seen(tally: Tally) -> None:
         nonlocal said_s
-        if time.monotonic() - said_s > 10:  # noqa: PLR2004 (seconds)
+        if time.monotonic() - said_s > 10:
             said_s = time.monotonic()
             print(f"{tally.cases} cases, {len(tally.findings)} findings", file=sys.stderr)
 

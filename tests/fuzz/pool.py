@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
     Try = Callable[[int], tuple[str, str, str]]
 
+_DUMP_S = 0.3
+"""For a child that hangs to write where."""
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 
 
@@ -84,7 +86,10 @@ class Pool:
                     child: _Child = key.data
                     busy = child.number is not None
                     if busy and time.monotonic() - child.began_s > self._limit_s:
-                        yield self._ended(ready, child, "hang")
+                        os.kill(child.pid, signal.SIGUSR1)
+                        time.sleep(_DUMP_S)
+                        os.kill(child.pid, signal.SIGKILL)
+                        yield self._replaced(ready, child, "hang", self._bury(ready, child))
 
     def _fork(self, ready: selectors.BaseSelector, todo: range) -> None:
         if not todo:
@@ -121,11 +126,11 @@ class Pool:
     def _read(self, ready: selectors.BaseSelector, child: _Child) -> Iterator[Case]:
         data = os.read(child.pipe, 1 << 16)
         if not data:
-            if child.number is None and os.waitpid(child.pid, os.WNOHANG)[0]:
-                ready.unregister(child.pipe)
-                os.close(child.pipe)
-                return
-            yield self._ended(ready, child, "crash")
+            status = self._bury(ready, child)
+            if child.number is not None:
+                yield self._replaced(ready, child, "crash", status)
+            elif status:
+                raise RuntimeError(f"a child ended between cases: {self._last_words(child)}")
             return
         *lines, child.unread = (child.unread + data).split(b"\n")
         for line in lines:
@@ -139,23 +144,25 @@ class Pool:
             took_s = now - child.began_s
             yield Case(int(number), kind, code, detail, took_s, child.pid, int(rss))
 
-    def _ended(self, ready: selectors.BaseSelector, child: _Child, code: str) -> Case:
-        """The child is ended, if it is not, and another goes on behind its case."""
-        if code == "hang":
-            os.kill(child.pid, signal.SIGUSR1)
-            time.sleep(0.3)
-            os.kill(child.pid, signal.SIGKILL)
+    def _bury(self, ready: selectors.BaseSelector, child: _Child) -> int:
+        """The exit code of a child that has ended."""
         _, status = os.waitpid(child.pid, 0)
         ready.unregister(child.pipe)
         os.close(child.pipe)
-        how = f"exit status {os.waitstatus_to_exitcode(status)}\n"
-        detail = how + child.log.read_text(errors="replace")[-4000:]
-        if child.number is None:
-            raise RuntimeError(f"a child ended between cases: {detail}")
-        done = child.todo.index(child.number) + 1
-        self._fork(ready, child.todo[done:])
+        return os.waitstatus_to_exitcode(status)
+
+    def _last_words(self, child: _Child) -> str:
+        return child.log.read_text(errors="replace")[-4000:]
+
+    def _replaced(
+        self, ready: selectors.BaseSelector, child: _Child, code: str, status: int
+    ) -> Case:
+        """How the child's case ended it; another child goes on behind the case."""
+        assert child.number is not None
+        self._fork(ready, child.todo[child.todo.index(child.number) + 1 :])
+        detail = repr(f"exit status {status}\n{self._last_words(child)}")
         took_s = time.monotonic() - child.began_s
-        return Case(child.number, "?", code, repr(detail), took_s, child.pid, 0)
+        return Case(child.number, "?", code, detail, took_s, child.pid, 0)
 
 
 def _rss_bytes() -> int:

@@ -146,9 +146,7 @@ def _tiffs(
     }
 
 
-def _isobmff(
-    rgb: Image.Image, rgba: Image.Image, frames: list[Image.Image]
-) -> dict[str, bytes]:
+def _isobmff(rgb: Image.Image, rgba: Image.Image, frames: list[Image.Image]) -> dict[str, bytes]:
     heif = pillow_heif.from_pillow(rgb)
     heif.add_from_pillow(rgba)
     several = io.BytesIO()
