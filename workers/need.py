@@ -24,14 +24,18 @@ _RESIZING_BYTES_PER_PX: Final = 8
 """The raster and its halves."""
 _LINEAR_BYTES_PER_PX: Final = 40
 """Resizing in linear light: planes of 32-bit floats of the whole raster, and their copies."""
-_SCORING_BYTES_PER_PX: Final = 10
-_SCORING_MOST_BYTES: Final = 270_000_000
+_ENCODING_BYTES_PER_PX: Final = {**BYTES_PER_PX, "jxl": 52}
+"""At any effort that ``max_encoder_bytes`` lets pass in full; peaks at 6 MP."""
+_SCORING_BYTES_PER_PX: Final = {False: 10, True: 45}
+"""By alpha, which is scored on two grounds."""
+_SCORING_MOST_PX: Final = 16_000_000
+"""Above, scoring goes by bands."""
 
 
 def needed_bytes(intake: Intake, cuts: Sequence[Cut], limits: LimitSettings) -> int:
     """Most that the job maps at once, beyond what a process has mapped before its first job.
 
-    Encoders count as far as ``limits.max_encoder_bytes`` allows them, at their least effort.
+    Encoders count as far as ``limits.max_encoder_bytes`` allows them.
     """
     header = intake.header
     seen = min(1.0, LONGEST_PX / max(header.width, header.height))
@@ -45,7 +49,9 @@ def needed_bytes(intake: Intake, cuts: Sequence[Cut], limits: LimitSettings) -> 
     per_px = _LINEAR_BYTES_PER_PX if intake.recipe.linear_light else _RESIZING_BYTES_PER_PX
     decoding = decoding_bytes(header, shrinks=shrinks) + (kept if intake.animated else 0)
     resizing = per_px * raster_px + kept
-    encoding = kept + max((_encoding_bytes(cut, limits) for cut in cuts), default=0)
+    encoding = kept + max(
+        (_encoding_bytes(cut, limits, alpha=header.has_alpha) for cut in cuts), default=0
+    )
     return max(decoding, 2 * header.file_bytes + max(resizing, encoding))
 
 
@@ -55,7 +61,7 @@ def largest_bytes(limits: LimitSettings) -> int:
         dearest_decoding_bytes(limits.max_pixels, limits.max_file_bytes),
         _RASTER_BYTES_PER_PX * limits.max_pixels
         + limits.max_encoder_bytes
-        + _SCORING_MOST_BYTES
+        + _SCORING_BYTES_PER_PX[True] * _SCORING_MOST_PX
         + 2 * limits.max_file_bytes,
     )
 
@@ -82,8 +88,8 @@ def _px(cut: Cut) -> int:
     return canvas.width * canvas.height
 
 
-def _encoding_bytes(cut: Cut, limits: LimitSettings) -> int:
+def _encoding_bytes(cut: Cut, limits: LimitSettings, *, alpha: bool) -> int:
     px = _px(cut)
-    dearest = max(BYTES_PER_PX[name] for name in cut.spec.formats) * px
-    scoring = min(_SCORING_BYTES_PER_PX * px, _SCORING_MOST_BYTES)
+    dearest = max(_ENCODING_BYTES_PER_PX[name] for name in cut.spec.formats) * px
+    scoring = _SCORING_BYTES_PER_PX[alpha] * min(px, _SCORING_MOST_PX)
     return min(dearest, limits.max_encoder_bytes) + scoring

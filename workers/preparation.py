@@ -28,6 +28,7 @@ from .pipeline import Cut, fans_out, lay_out, plan
 from .recall import recall
 from .sight import see
 from .steps import Steps
+from .storage.leftovers import WORK
 from .variants import Parked, VariantMaker, park
 
 if TYPE_CHECKING:
@@ -40,8 +41,6 @@ if TYPE_CHECKING:
 
     from .runtime import Runtime
     from .spend.meter import Meter
-
-_WORK = "work"
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,13 +99,13 @@ def encode_member(
 
 def clear_parked(runtime: Runtime, job_id: str) -> None:
     """Delete what a fanned-out job parked."""
-    for key, _ in list(runtime.store.list(f"{_WORK}/{job_id}/")):
+    for key, _ in list(runtime.store.list(f"{WORK}/{job_id}/")):
         runtime.store.delete(key)
 
 
 def _parking(run: tuple[str, int], variant: str) -> str:
     job_id, fence = run
-    return f"{_WORK}/{job_id}/{fence}/{variant}.npz"
+    return f"{WORK}/{job_id}/{fence}/{variant}.npz"
 
 
 class _Preparation:

@@ -35,13 +35,16 @@ Peaks at 16 MP of libjpeg-turbo (progressive), libpng, libwebp, Pillow's GIF, BM
 _UNUSUAL_BYTES_PER_PX: Final = 17
 """CMYK, 16-bit grey: converted at full size, with intermediates of 4 bytes a sample."""
 _FILE_COPIES: Final = 2
-_OUT: Final = re.compile(r"(?i)\b(out of|insufficient|not enough) memory|bad_alloc|cannot allocate|"
-                         r"memory allocation|ENOMEM|malloc")  # fmt: skip
+_OUT: Final = re.compile(
+    r"(?i)(out of|insufficient|not enough) memory|bad_alloc|cannot allocate|memory allocation|malloc"
+)
+_CLAIM: Final = "security limit"
+"""libheif's own words for a size that no machine could hold: the file's fault."""
 _DOING: Final = {"decode": "decoded", "features": "looked at", "resize": "resized"}
 
 
 def decoding_bytes(header: Header, *, shrinks: bool) -> int:
-    """Most that decoding one frame takes beyond the file itself; ``shrinks``: at half size or less."""
+    """Most that decoding one frame takes beyond the file; ``shrinks``: at half size or less."""
     opaque, alpha, shrunk = _BYTES_PER_PX[header.format]
     per_px = shrunk if shrinks else alpha if header.has_alpha else opaque
     if header.mode == "CMYK" or header.mode.startswith(("I", "F")):
@@ -57,7 +60,7 @@ def dearest_decoding_bytes(px: int, file_bytes: int) -> int:
 
 def exhausted(reason: str) -> bool:
     """Is a library's reason for giving up that it got no memory?"""
-    return _OUT.search(reason) is not None
+    return _OUT.search(reason) is not None and _CLAIM not in reason.lower()
 
 
 def out_of_memory(step: str, what: str) -> DecoderLostError:
