@@ -29,6 +29,7 @@ from .fleet.giveback import GiveBack
 from .fleet.liveness import Connected, Liveness
 from .fleet.large import LargeLane, announce, consumed, withdraw
 from .fleet.memory import BASE_BYTES, child_budget, confine
+from .fleet.scratch import close_scratch, enter_scratch, open_scratch
 from .fleet.sweeper import Sweep
 from .fleet.watch import Watch
 
@@ -93,6 +94,7 @@ def _share_out(sender: Any, **_: object) -> None:
 
     budget = child_budget(settings.worker, sender.concurrency)
     app.conf["pixfleet_child_budget"] = budget
+    app.conf["pixfleet_scratch"] = open_scratch()
     queues: Any = app.amqp.queues
     if queues._consume_from is None:  # noqa: SLF001 (-Q has named none; no public way to know)
         room, largest = budget - BASE_BYTES, largest_bytes(settings.limits)
@@ -106,6 +108,7 @@ def _ready_child(**_: object) -> None:
 
     from .runtime import runtime  # noqa: PLC0415 (ditto, and no stores)
 
+    enter_scratch(app.conf["pixfleet_scratch"])
     cv2.setNumThreads(1)
     runtime()
     app.backend.connparams.update(persistence(for_ever=True))
@@ -137,6 +140,7 @@ signals.heartbeat_sent.connect(_alive)
 
 
 def _gone(sender: Any, **_: object) -> None:
+    close_scratch(app.conf["pixfleet_scratch"])
     with contextlib.suppress(LedgerUnavailableError):
         client = connect(settings.ledger_url)
         withdraw(client, str(sender.hostname))

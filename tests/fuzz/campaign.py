@@ -1,4 +1,4 @@
-"""``make fuzz``: thousands of damaged files through a worker's first step, and what came of them."""
+"""``make fuzz``: damaged files by the thousand through a worker's first step; what came of them."""
 
 from __future__ import annotations
 
@@ -32,6 +32,7 @@ DATA_BYTES = 1_200_000_000
 _WARM = 300
 """Cases after which a child has loaded what it loads once."""
 _MB = 1e6
+_SAY_S = 10
 
 
 @dataclass(slots=True)
@@ -146,10 +147,11 @@ def table(tally: Tally) -> str:
     slow = ", ".join(
         f"{case.took_s:.2f} s ({case.kind}, case {case.number})" for case in tally.slowest
     )
+    others = len(tally.findings) - codes["crash"] - codes["hang"]
     lines += [
         "",
-        f"crashes {codes['crash']}, hangs {codes['hang']}, other findings "
-        f"{len(tally.findings) - codes['crash'] - codes['hang']}; {tally.took_s:.0f} s",
+        f"crashes {codes['crash']}, hangs {codes['hang']}, other findings {others}; "
+        f"{tally.took_s:.0f} s",
         f"slowest: {slow}",
         f"most resident after a case: {tally.peak_bytes / _MB:.0f} MB",
     ]
@@ -176,16 +178,17 @@ def main() -> int:
 
     def seen(tally: Tally) -> None:
         nonlocal said_s
-        if time.monotonic() - said_s > 10:
+        if time.monotonic() - said_s > _SAY_S:
             said_s = time.monotonic()
-            print(f"{tally.cases} cases, {len(tally.findings)} findings", file=sys.stderr)
+            sys.stderr.write(f"{tally.cases} cases, {len(tally.findings)} findings\n")
 
     tally = campaign(
         Cases(files, asked.seed), numbers, asked.findings, children=asked.children, seen=seen
     )
-    print(f"seed {asked.seed}, {len(files)} files to damage\n\n{table(tally)}")
+    out = [f"seed {asked.seed}, {len(files)} files to damage", "", table(tally)]
     for case in tally.findings[:20]:
-        print(f"\ncase {case.number} ({case.kind}): {case.code}: {case.detail[:300]}")
+        out += ["", f"case {case.number} ({case.kind}): {case.code}: {case.detail[:300]}"]
+    sys.stdout.write("\n".join([*out, ""]))
     return 1 if tally.findings else 0
 
 

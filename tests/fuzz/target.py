@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from typing import TYPE_CHECKING, Any
 
 import structlog
@@ -51,6 +52,7 @@ class Target:
         self._source = folder / "source"
         self._output = folder / "out"
         self._bugs: list[str] = []
+        warnings.resetwarnings()  # a worker prints them, a test takes them for errors
         structlog.configure(processors=[structlog.processors.format_exc_info, self._keep])
 
     def __call__(self, data: bytes) -> tuple[str, str]:
@@ -58,7 +60,7 @@ class Target:
         self._bugs.clear()
         self._source.write_bytes(data)
         job = ImageJob(source=str(self._source), output=str(self._output), recipe=RECIPE)
-        draft = prepare_job(self._runtime, job, begin(f"fuzz-{os.getpid()}", job, 1)).draft
+        draft = prepare_job(self._runtime, job, begin(f"fuzz-{os.getpid()}", job, 1), 1).draft
         if not draft.failures:
             return "done", ""
         first = draft.failures[0]

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from pixfleet.workers.fleet.scratch import close_scratch, enter_scratch, open_scratch
+from pixfleet.workers.imaging.requantise import Coefficients
 from pixfleet.workers.storage.leftovers import Swept, sweep_leftovers
 from pixfleet.workers.storage.local import LocalFiles
 from pixfleet.workers.storage.objects import ObjectStore
@@ -26,8 +28,11 @@ def files(folder: Path) -> list[str]:
 def killed_in_the_act(folder: Path, act, seen) -> None:
     """A process that does ``act`` again and again, killed as soon as ``seen`` is true."""
     if not (pid := os.fork()):
-        while True:
-            act()
+        try:
+            while True:
+                act()
+        finally:
+            os._exit(1)
     deadline = time.monotonic() + 30
     while not seen():
         assert time.monotonic() < deadline, "the act never showed"
@@ -66,21 +71,43 @@ def test_where_files_can_be_nameless_a_killed_writer_leaves_nothing(tmp_path):
     assert files(tmp_path) in ([], ["a.jpg"])
 
 
-def test_a_killed_treatment_of_a_background_leaves_no_file(tmp_path, monkeypatch):
-    requantise = pytest.importorskip("pixfleet.workers.imaging.requantise")
-    monkeypatch.setenv("TMPDIR", str(tmp_path))
-    monkeypatch.setattr("tempfile.tempdir", None)
-    data = photo("JPEG", (2000, 1500), quality=95)
-    requantise.Coefficients(data)
-    start_s = time.monotonic()
+def test_temporary_files_of_a_killed_child_go_with_the_next_and_of_a_worker_with_its_end(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    (tmp_path / "pixfleet-0").mkdir()  # the embedded broker's, and none of a worker's
+    folder = open_scratch()
+    data = photo("JPEG", (1200, 900), quality=95)
 
-    killed_in_the_act(
-        tmp_path,
-        lambda: requantise.Coefficients(data).written({}),
-        lambda: time.monotonic() > start_s + 0.5,
-    )
+    def child() -> None:
+        if not (folder / str(os.getpid())).exists():
+            enter_scratch(folder)
+        Coefficients(data).written({})
 
-    assert list(tmp_path.iterdir()) == []
+    killed_in_the_act(tmp_path, child, lambda: files(folder))
+    assert len(files(folder)) >= 1, "jpeglib's own, which only its process would have removed"
+
+    if not (pid := os.fork()):
+        enter_scratch(folder)
+        os._exit(0)
+    os.waitpid(pid, 0)
+    assert [child.name for child in folder.iterdir()] == [str(pid)]
+    close_scratch(folder)
+    assert [child.name for child in tmp_path.iterdir()] == ["pixfleet-0"]
+
+
+def test_a_starting_worker_removes_the_folders_of_workers_that_were_killed(tmp_path, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    if not (pid := os.fork()):
+        (open_scratch() / "left").write_bytes(b"")
+        os._exit(0)
+    os.waitpid(pid, 0)
+    assert files(tmp_path)
+
+    folder = open_scratch()
+
+    assert list(tmp_path.iterdir()) == [folder]
+    assert not files(tmp_path)
 
 
 @pytest.mark.parametrize("place", ["folder", "bucket"])

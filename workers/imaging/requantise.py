@@ -6,7 +6,8 @@ import tempfile
 from contextlib import suppress
 from functools import cached_property
 from importlib.metadata import version
-from typing import IO, TYPE_CHECKING, Any, Final
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
 
 import cv2
 import numpy as np
@@ -54,10 +55,10 @@ class Coefficients:
 
     def __init__(self, data: bytes) -> None:
         try:
-            with tempfile.TemporaryFile() as file:
-                file.write(data)
-                file.seek(0)
-                self._jpeg = jpeglib.read_dct(_path(file))
+            with tempfile.TemporaryDirectory(prefix="pixfleet-") as folder:
+                path = Path(folder) / "in.jpg"
+                path.write_bytes(data)
+                self._jpeg = jpeglib.read_dct(str(path))
                 self._jpeg.load()
         except (OSError, ValueError, RuntimeError) as error:
             raise refused("jpeglib", error) from error
@@ -86,17 +87,12 @@ class Coefficients:
         for name, plane in planes.items():
             setattr(self._jpeg, name, plane)
         try:
-            with tempfile.TemporaryFile() as file:
-                self._jpeg.write_dct(_path(file))
-                file.seek(0)
-                return file.read()
+            with tempfile.TemporaryDirectory(prefix="pixfleet-") as folder:
+                path = Path(folder) / "out.jpg"
+                self._jpeg.write_dct(str(path))
+                return path.read_bytes()
         except (OSError, ValueError, RuntimeError) as error:
             raise refused("jpeglib", error) from error
-
-
-def _path(file: IO[bytes]) -> str:
-    """For a library that only takes names: of a file without one, which no killed process leaves."""
-    return f"/dev/fd/{file.fileno()}"
 
 
 class Thinned:
