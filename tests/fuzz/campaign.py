@@ -150,8 +150,8 @@ def table(tally: Tally) -> str:
     others = len(tally.findings) - codes["crash"] - codes["hang"]
     lines += [
         "",
-        f"crashes {codes['crash']}, hangs {codes['hang']}, other findings {others}; "
-        f"{tally.took_s:.0f} s",
+        f"crashes {codes['crash']}, hangs {codes['hang']}, other findings {others}",
+        f"{tally.took_s:.0f} s in all",
         f"slowest: {slow}",
         f"most resident after a case: {tally.peak_bytes / _MB:.0f} MB",
     ]

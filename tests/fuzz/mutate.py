@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import struct
 import zlib
-from random import Random
 from typing import TYPE_CHECKING
 
 from pixfleet.workers.imaging.chunks import jpeg_segments, png_chunks, webp_chunks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from random import Random
 
 _NUMBERS = (
     *(0, 1, 2, 7, 8, 0x7F, 0x80, 0xFF, 0x100, 0x7FFF, 0x8000, 0xFFFE, 0xFFFF, 0x10000),

@@ -20,7 +20,8 @@ from tests.hostile import HOSTILE, gif, png
 
 SAMPLES = Path(__file__).parents[2] / "samples"
 _SIDE_PX = 48
-_EXIF_TURNED = b"Exif\0\0II*\0\x08\0\0\0\x02\0\x12\x01\x03\0\x01\0\0\0\x06\0\0\0" + (
+_EXIF_TURNED = (
+    b"Exif\0\0II*\0\x08\0\0\0\x02\0\x12\x01\x03\0\x01\0\0\0\x06\0\0\0"
     b"\x98\x82\x02\0\x0a\0\0\0\x26\0\0\0\0\0\0\0somebody!\0"
 )
 

@@ -39,7 +39,7 @@ ENVIRONMENT = {
     "PIXFLEET_LIMITS_MAX_ANIMATION_PIXELS": "8000000",
     "PIXFLEET_LIMITS_MAX_FRAMES": "100",
 }
-"""Limits as a fleet of thumbnails would have them: what passes them is decoded in well under 1 s."""
+"""Limits as a fleet of thumbnails would have them: what passes them is decoded within 1 s."""
 UNFORESEEN = frozenset({"internal_error", "time_limit"})
 """Codes of what no translation caught."""
 

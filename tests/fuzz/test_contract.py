@@ -83,8 +83,7 @@ def read(message) -> ImageJob | None:
     """The job, None where it is refused with a reason; anything else is a bug."""
     try:
         return read_job(message)
-    except ContractError as error:
-        assert str(error)
+    except ContractError:
         return None
 
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import os
 import signal
 import time
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -13,6 +13,9 @@ from pixfleet.workers.storage.leftovers import Swept, sweep_leftovers
 from pixfleet.workers.storage.local import LocalFiles
 from pixfleet.workers.storage.objects import ObjectStore
 from tests.hostile import photo
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 WHOLE = b"whole"
 
@@ -25,7 +28,7 @@ def files(folder: Path) -> list[str]:
     return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
 
 
-def killed_in_the_act(folder: Path, act, seen) -> None:
+def killed_in_the_act(act, seen) -> None:
     """A process that does ``act`` again and again, killed as soon as ``seen`` is true."""
     if not (pid := os.fork()):
         try:
@@ -48,7 +51,7 @@ def test_what_a_killed_writer_leaves_is_swept_once_it_is_old(tmp_path, monkeypat
     data = bytes(100_000_000)
     parts = lambda: [name for name in files(tmp_path / "out") if name.endswith(".part")]  # noqa: E731
 
-    killed_in_the_act(tmp_path, lambda: LocalFiles(str(tmp_path)).put("out/a.jpg", data), parts)
+    killed_in_the_act(lambda: LocalFiles(str(tmp_path)).put("out/a.jpg", data), parts)
 
     assert len(parts()) == 1
     assert "out" not in [key for key, _ in store.list()], "nobody sees it as a result"
@@ -64,9 +67,7 @@ def test_where_files_can_be_nameless_a_killed_writer_leaves_nothing(tmp_path):
     data = bytes(100_000_000)
     start_s = time.monotonic()
 
-    killed_in_the_act(
-        tmp_path, lambda: store.put("a.jpg", data), lambda: time.monotonic() > start_s + 0.3
-    )
+    killed_in_the_act(lambda: store.put("a.jpg", data), lambda: time.monotonic() > start_s + 0.3)
 
     assert files(tmp_path) in ([], ["a.jpg"])
 
@@ -84,7 +85,7 @@ def test_temporary_files_of_a_killed_child_go_with_the_next_and_of_a_worker_with
             enter_scratch(folder)
         Coefficients(data).written({})
 
-    killed_in_the_act(tmp_path, child, lambda: files(folder))
+    killed_in_the_act(child, lambda: files(folder))
     assert len(files(folder)) >= 1, "jpeglib's own, which only its process would have removed"
 
     if not (pid := os.fork()):

@@ -29,7 +29,7 @@ Rerouted = Literal["rerouted", "unserved", "superseded"]
 
 
 def consumed(named: str, room_bytes: int, largest_bytes: int) -> list[str]:
-    """The queues that a worker takes jobs from: those named, or all that its children have room for.
+    """The queues that a worker takes jobs from: those named, or all its children have room for.
 
     ``room_bytes`` is what a child may map for a job, ``largest_bytes`` what the largest takes.
     """

@@ -29,14 +29,15 @@ _BYTES_PER_PX: Final = {
 }
 """Most that decoding took beyond the file, per pixel of the source, up to the 8-bit array.
 
-Peaks at 16 MP of libjpeg-turbo (progressive), libpng, libwebp, Pillow's GIF, BMP and TIFF, dav1d with
-4:4:4 and alpha, libde265 and libjxl (lossless with alpha), with what Pillow and numpy copy.
+Peaks at 16 MP of libjpeg-turbo (progressive), libpng, libwebp, Pillow's GIF, BMP and TIFF, dav1d
+with 4:4:4 and alpha, libde265 and libjxl (lossless with alpha), with what Pillow and numpy copy.
 """
 _UNUSUAL_BYTES_PER_PX: Final = 17
 """CMYK, 16-bit grey: converted at full size, with intermediates of 4 bytes a sample."""
 _FILE_COPIES: Final = 2
 _OUT: Final = re.compile(
-    r"(?i)(out of|insufficient|not enough) memory|bad_alloc|cannot allocate|memory allocation|malloc"
+    r"(?i)(out of|insufficient|not enough) memory|bad_alloc|(cannot|failed to) allocate"
+    r"|memory allocation|malloc"
 )
 _CLAIM: Final = "security limit"
 """libheif's own words for a size that no machine could hold: the file's fault."""
