@@ -8,11 +8,15 @@ import pytest
 import redis
 
 from pixfleet.config import keys
+from pixfleet.config.queues import BULK, ENCODE, LARGE
+from pixfleet.config.settings import QueueSettings
+from pixfleet.producer import ImageJob
+from pixfleet.producer.client import registration
+from pixfleet.producer.scripts import Scripts
 from pixfleet.workers.fleet.jobs import JobLedger
 from pixfleet.workers.fleet.large import LargeLane, announce, withdraw
 
-JOB = "job-1"
-MESSAGE = {"source": "huge.png", "output": "out"}
+QUEUES = QueueSettings()
 
 
 @pytest.fixture
@@ -22,88 +26,105 @@ def client(valkey):
 
 
 @pytest.fixture
-def fence(client) -> int:
-    """Of the job, claimed by this process."""
-    return JobLedger(client, lease_s=60, max_attempts=3, ttl_s=60).claim(JOB).fence
+def ledger(client):
+    return JobLedger(client, QUEUES, None, lease_s=60, max_attempts=3, ttl_s=600)
 
 
-def lane(client, *, wait_s: int = 60, queues_in_redis: bool = True) -> LargeLane:
-    return LargeLane(client, wait_s=wait_s, queues_in_redis=queues_in_redis)
+@pytest.fixture
+def job(ledger, client) -> str:
+    """One that is on its queue, and nothing else is."""
+    wanted = registration(ImageJob(source="huge.png", output="out"))
+    ledger.register([wanted])
+    client.delete(BULK)
+    return wanted.id
 
 
-def field(client, name: str) -> str:
-    return client.hget(keys.JOB + JOB, name).decode()
+def lane(client, *, wait_s: int = 60, post=None) -> LargeLane:
+    return LargeLane(client, Scripts(client, QUEUES, post), wait_s=wait_s)
 
 
-def argument(packed: bytes) -> dict:
-    return json.loads(base64.b64decode(json.loads(packed)["body"]))[0][0]
+def field(client, job: str, name: str) -> str:
+    return client.hget(keys.JOB + job, name).decode()
 
 
-def test_a_rerouted_job_waits_on_the_large_queue_and_its_attempt_does_not_count(client, fence):
-    assert lane(client).reroute(JOB, fence, MESSAGE, "needs 3 GB") == "rerouted"
-
-    assert (field(client, "state"), field(client, "queue")) == ("queued", "large")
-    assert field(client, "attempts") == "0"
-    assert client.zscore(keys.RUNNING, JOB) is None
-    (packed,) = client.lrange("large", 0, -1)
-    assert packed.decode() == field(client, "message")
-    assert argument(packed) == MESSAGE
-    assert json.loads(field(client, "history"))["why"] == "needs 3 GB"
+def source(packed: bytes) -> str:
+    return json.loads(base64.b64decode(json.loads(packed)["body"]))[0][0]["source"]
 
 
-def test_who_no_longer_holds_the_job_cannot_move_it(client, fence):
-    assert lane(client).reroute(JOB, fence - 1, MESSAGE, "needs 3 GB") == "superseded"
+def test_a_rerouted_job_waits_on_the_large_queue_and_its_attempt_does_not_count(
+    client, ledger, job
+):
+    fence = ledger.claim(job).fence
+    assert lane(client).reroute(job, fence, "needs 3 GB") == "rerouted"
 
-    assert field(client, "state") == "running"
-    assert not client.exists("large")
+    assert field(client, job, "state") == "queued"
+    assert lane(client).has(job)
+    assert client.zscore(keys.RUNNING, job) is None
+    assert client.hget(keys.BACKLOG, BULK) == b"1"
+    (packed,) = client.lrange(LARGE, 0, -1)
+    assert source(packed) == "huge.png"
+    (attempt,) = ledger.attempts(job)
+    assert (attempt.how, attempt.why) == ("rerouted", "needs 3 GB")
+    assert ledger.claim(job).attempts == 1
 
 
-def test_a_job_that_waited_in_vain_goes_back_to_any_worker_and_is_then_refused(client, fence):
+def test_who_no_longer_holds_the_job_cannot_move_it(client, ledger, job):
+    fence = ledger.claim(job).fence
+    assert lane(client).reroute(job, fence - 1, "needs 3 GB") == "superseded"
+
+    assert field(client, job, "state") == "running"
+    assert not client.exists(LARGE)
+
+
+def test_a_job_that_waited_in_vain_goes_back_to_any_worker_and_is_then_refused(client, ledger, job):
     waits = lane(client, wait_s=0)
-    announce(client, "large@there", ["large"], time.time())
-    assert waits.reroute(JOB, fence, MESSAGE, "needs 3 GB") == "rerouted"
-    assert waits.give_up() == []
-    assert client.llen("large") == 1, "somebody serves the queue, so its turn comes"
+    announce(client, "large@there", [LARGE], time.time())
+    assert waits.reroute(job, ledger.claim(job).fence, "needs 3 GB") == "rerouted"
+    assert waits.give_up() == 0
+    assert client.llen(LARGE) == 1, "somebody serves the queue, so its turn comes"
 
     withdraw(client, "large@there")
-    client.zadd(keys.LARGE, {JOB: 0})
-    waits.give_up()
+    client.zadd(keys.LARGE, {job: 0})
+    assert waits.give_up() == 1
 
-    assert not client.exists("large", keys.LARGE)
-    (packed,) = client.lrange("encode", 0, -1)
-    assert argument(packed) == MESSAGE
-    assert json.loads(packed)["properties"]["delivery_info"]["routing_key"] == "encode"
-    again = JobLedger(client, lease_s=60, max_attempts=3, ttl_s=60).claim(JOB)
-    assert waits.reroute(JOB, again.fence, MESSAGE, "needs 3 GB") == "unserved"
-    assert field(client, "state") == "running", "so that its worker can end it"
-
-
-def test_a_worker_without_a_sign_of_life_serves_nothing(client, fence):
-    announce(client, "large@there", ["large"], time.time() - 60)
-
-    assert lane(client, wait_s=0).reroute(JOB, fence, MESSAGE, "needs 3 GB") == "unserved"
+    assert not client.exists(LARGE, keys.LARGE, keys.QUEUED + LARGE)
+    assert not waits.has(job)
+    (packed,) = client.lrange(ENCODE, 0, -1)
+    assert source(packed) == "huge.png"
+    again = ledger.claim(job)
+    assert waits.reroute(job, again.fence, "needs 3 GB") == "unserved"
+    assert field(client, job, "state") == "running", "so that its worker can end it"
 
 
-def test_what_is_not_due_or_has_ended_is_left_alone(client, fence):
+def test_a_worker_without_a_sign_of_life_serves_nothing(client, ledger, job):
+    announce(client, "large@there", [LARGE], time.time() - 60)
+
+    assert lane(client, wait_s=0).reroute(job, ledger.claim(job).fence, "3 GB") == "unserved"
+
+
+def test_what_is_not_due_or_has_ended_is_left_alone(client, ledger, job):
     patient = lane(client)
-    patient.reroute(JOB, fence, MESSAGE, "needs 3 GB")
-    patient.give_up()
-    assert client.llen("large") == 1
+    patient.reroute(job, ledger.claim(job).fence, "needs 3 GB")
+    assert patient.give_up() == 0
+    assert client.llen(LARGE) == 1
 
-    client.hset(keys.JOB + JOB, "state", "cancelled")
-    client.zadd(keys.LARGE, {JOB: 0})
-    patient.give_up()
+    client.hset(keys.JOB + job, "state", "cancelled")
+    client.zadd(keys.LARGE, {job: 0})
 
-    assert not client.exists(keys.LARGE, "encode")
+    assert patient.give_up() == 0
+    assert not client.exists(keys.LARGE, ENCODE)
 
 
-def test_where_queues_are_elsewhere_the_caller_gets_what_it_has_to_send(client, fence):
-    elsewhere = lane(client, queues_in_redis=False)
-    elsewhere.reroute(JOB, fence, MESSAGE, "needs 3 GB")
-    assert not client.exists("large")
-    client.zadd(keys.LARGE, {JOB: 0})
+def test_where_queues_are_elsewhere_its_messages_are_sent_there(client, ledger, job):
+    sent: list[tuple[str, str]] = []
 
-    (packed,) = elsewhere.give_up()
+    def post(queue, envelopes):
+        sent.extend((queue, source(packed)) for packed in envelopes)
 
-    assert argument(packed) == MESSAGE
-    assert not client.exists("encode")
+    elsewhere = lane(client, post=post)
+    elsewhere.reroute(job, ledger.claim(job).fence, "needs 3 GB")
+    client.zadd(keys.LARGE, {job: 0})
+    elsewhere.give_up()
+
+    assert sent == [(LARGE, "huge.png"), (ENCODE, "huge.png")]
+    assert not client.exists(LARGE, ENCODE)
