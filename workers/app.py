@@ -26,8 +26,8 @@ from pixfleet.producer.connection import (
 from .fleet.adopt import Adopt
 from .fleet.ending import SwiftEnding, worker_idle
 from .fleet.giveback import GiveBack
-from .fleet.liveness import Connected, Liveness
 from .fleet.large import LargeLane, announce, consumed, withdraw
+from .fleet.liveness import Connected, Liveness
 from .fleet.memory import BASE_BYTES, child_budget, confine
 from .fleet.scratch import close_scratch, enter_scratch, open_scratch
 from .fleet.sweeper import Sweep

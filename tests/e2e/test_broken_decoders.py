@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 
 import pytest
@@ -62,15 +63,13 @@ def test_a_decoder_that_crashes_twice_ends_its_job_as_crashed_and_not_as_lost(su
 
 
 def test_a_decoder_that_eats_memory_is_stopped_by_its_childs_limit_and_the_child_lives(submit):
-    worker = submit(50).result(60).worker
     manifest = submit(RUNS_OUT_PX).result(60)
 
     assert [failure.code for failure in manifest.failures] == ["decode_out_of_memory"]
     assert manifest.attempts == 1
     assert f"{RUNS_OUT_PX}.tif" in manifest.failures[0].message
     assert "PIXFLEET_WORKER_CHILD_MEMORY_BYTES" in manifest.failures[0].hint
-    again = {submit(50).result(60).worker for _ in range(6)}
-    assert {worker, manifest.worker} <= again, "no child was ended"
+    os.kill(int(manifest.worker.rpartition(":")[2]), 0)  # raises if there is no such process
 
 
 def test_with_one_attempt_less_a_crash_is_still_told_from_a_lost_worker(tmp_path):

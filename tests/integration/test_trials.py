@@ -82,6 +82,14 @@ def test_one_process_past_its_time_limit_is_enough(client):
     assert tried(client) == "encoder_timeout"
 
 
+def test_a_process_that_a_signal_ended_is_no_overrun_however_late_that_is_seen(client):
+    owner = interrupted(client, encode_time_limit_s=1, encode_time_limit_s_per_mp=0)
+    time.sleep(1.1)
+    bury(client, JOB, owner, signalled=True)
+
+    assert tried(client) == "made"
+
+
 def test_a_killed_process_is_no_overrun_however_late_the_job_runs_again(client):
     interrupted(client, encode_time_limit_s=1, encode_time_limit_s_per_mp=0)
     time.sleep(1.1)

@@ -162,10 +162,14 @@ class Trials:
             _log.warning("trial.not_recorded", slot=slot, error=str(error))
 
 
-def bury(client: redis.Redis, job_id: str, owner: str) -> None:
-    """Record that a process of this host ended before its step of the job did."""
+def bury(client: redis.Redis, job_id: str, owner: str, *, signalled: bool = False) -> None:
+    """Record that a process of this host ended before its step of the job did.
+
+    ``signalled``: by a signal, so that it was no watchdog, however late this is said.
+    """
     with answering(client):
-        client.register_script(_script("bury"))(keys=[keys.TRIALS + job_id], args=[owner])
+        args = [owner, int(signalled)]
+        client.register_script(_script("bury"))(keys=[keys.TRIALS + job_id], args=args)
 
 
 def forgive(client: redis.Redis, job_id: str, owner: str) -> None:
