@@ -70,13 +70,3 @@ def test_a_decoder_that_eats_memory_is_stopped_by_its_childs_limit_and_the_child
     assert f"{RUNS_OUT_PX}.tif" in manifest.failures[0].message
     assert "PIXFLEET_WORKER_CHILD_MEMORY_BYTES" in manifest.failures[0].hint
     os.kill(int(manifest.worker.rpartition(":")[2]), 0)  # raises if there is no such process
-
-
-def test_with_one_attempt_less_a_crash_is_still_told_from_a_lost_worker(tmp_path):
-    source = tmp_path / "dies.tif"
-    source.write_bytes(photo("TIFF", (DIES_PX, 60)))
-    with breaking_fleet(PIXFLEET_WORKER_MAX_ATTEMPTS="2") as fleet:
-        job = ImageJob(source=str(source), output=str(tmp_path / "out"), recipe=RECIPE)
-        manifest = fleet.producer.submit(job).result(60)
-
-    assert [failure.code for failure in manifest.failures] == ["decode_crashed"]
