@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from .pool import Try
 
-LIMIT_S = 10.0
+LIMIT_S = 15.0
 DATA_BYTES = 1_200_000_000
 _WARM = 300
 """Cases after which a child has loaded what it loads once."""

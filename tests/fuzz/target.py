@@ -24,7 +24,7 @@ RECIPE = Recipe(
     variants=(
         VariantSpec(name="smart", width=40, height=30, fit="smart", formats=("jpeg",)),
         # Of the source's own format, so that its metadata are taken out as well.
-        VariantSpec(name="fit", width=16, formats=("jpeg", "png", "webp")),
+        VariantSpec(name="fit", width=16, height=16, formats=("jpeg", "png", "webp")),
     ),
     features=(
         *("phash", "dhash", "colors", "sharpness", "entropy"),
