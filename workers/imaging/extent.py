@@ -72,8 +72,8 @@ def webp_extent(data: bytes) -> Extent | None:
 def gif_extent(data: bytes, most_frames: int) -> Extent | None:
     """Size that holds the screen and every frame; frames counted up to ``most_frames`` + 1.
 
-    The screen of a small GIF may be outgrown by a frame, which decoders then allocate; Pillow passes
-    over bytes that mean nothing between blocks, and so finds frames behind them.
+    The screen of a small GIF may be outgrown by a frame, which decoders then allocate. Between
+    blocks Pillow passes over bytes that mean nothing, and so finds frames behind them.
     """
     if len(data) < 13:
         return None
