@@ -98,9 +98,10 @@ def campaign(
     tally = Tally()
     with tempfile.TemporaryDirectory(prefix="pf-fuzz-") as name, EmbeddedBroker(name) as broker:
         work = Path(name)
-        os.environ.update({**ENVIRONMENT, "PIXFLEET_BROKER": broker.url, "PIXFLEET_STATE": name})
+        own_settings = {**ENVIRONMENT, "PIXFLEET_BROKER": broker.url, "PIXFLEET_STATE": name}
 
         def prepare(child: int) -> Try:
+            os.environ.update(own_settings)
             own = work / f"child-{child}"
             own.mkdir()
             target = Target(build_runtime(Settings.load()), own)
