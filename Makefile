@@ -6,6 +6,7 @@ OUT ?= out
 RECIPE ?= web
 ARGS ?=
 SHARP ?=
+N ?= 20000
 # In the environment, so that the shell and not make reads their spaces and quotes.
 export IN OUT RECIPE
 
@@ -26,7 +27,7 @@ LOCK := $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.1
 install = $(BIN)/uv pip install --quiet --python $(BIN)/python $(1) \
 	|| $(BIN)/python -m pip install --quiet --disable-pip-version-check $(1)
 
-.PHONY: help setup run test chaos protections check lint format types imports dependencies pages docs bench lock clean
+.PHONY: help setup run test chaos protections fuzz check lint format types imports dependencies pages docs bench lock clean
 .DELETE_ON_ERROR:
 
 help: ## list the targets
@@ -46,6 +47,9 @@ chaos: $(DEV) ## a storm of faults: make chaos ARGS="--seed 7 --jobs 500 --fault
 
 protections: $(DEV) ## takes protections away one by one and shows which test fails (8 minutes)
 	$(BIN)/python -m tests.chaos.protections
+
+fuzz: $(DEV) ## 20,000 damaged images through a worker's first step: make fuzz N=50000 ARGS=--seed=2
+	$(BIN)/python -m tests.fuzz.campaign --count $(N) $(ARGS)
 
 check: lint format types imports dependencies pages ## all that can be said without running it (-k: to the end)
 

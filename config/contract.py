@@ -13,7 +13,6 @@ from typing import Annotated, Any, ClassVar, Final, Literal, Self
 from pydantic import (
     AfterValidator,
     BaseModel,
-    BeforeValidator,
     ConfigDict,
     Discriminator,
     Field,
@@ -244,7 +243,7 @@ class ImageJob(Frozen):
         Discriminator(lambda recipe: "name" if isinstance(recipe, str) else "given"),
     ] = Field(default="web", description="a recipe's name, or the recipe")
     output: str = Field(min_length=1, description="folder or s3:// prefix for the results")
-    name: Annotated[str, BeforeValidator(_relative)] | None = Field(
+    name: Annotated[str, AfterValidator(_relative)] | None = Field(
         default=None, description="sub-folder of the output; the source's file name when absent"
     )
     source_root: str | None = Field(

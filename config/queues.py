@@ -11,7 +11,10 @@ ENCODE: Final = "encode"
 BULK: Final = "bulk"
 """Nobody waits."""
 
+LARGE: Final = "large"
+"""What needs more memory than most workers' children have."""
+
 HOMES: Final = (INTERACTIVE, BULK)
 """Where jobs wait for their turn."""
-QUEUES: Final = (INTERACTIVE, ENCODE, BULK)
+QUEUES: Final = (INTERACTIVE, ENCODE, LARGE, BULK)
 """In the order in which a worker prefers them."""

@@ -99,6 +99,35 @@ class WorkerSettings(BaseSettings):
         description="seconds more for each megapixel; past the sum the child is ended and the job "
         "goes on without the format",
     )
+    decode_time_limit_s: float = Field(
+        default=30,
+        gt=0,
+        description="seconds for reading a header, decoding, features or resizing, each",
+    )
+    decode_time_limit_s_per_mp: float = Field(
+        default=1,
+        ge=0,
+        description="seconds more for each megapixel of all frames; past the sum the child is "
+        "ended and the job fails as decode_time_limit",
+    )
+    child_memory_bytes: int = Field(
+        default=0,
+        ge=0,
+        description="bytes that a child may map (Linux: RLIMIT_DATA); 0: its share of 90% of the "
+        "machine's or container's memory, at least 1 GB",
+    )
+    queues: str = Field(
+        default="",
+        pattern=r"^((interactive|encode|large|bulk)(,(interactive|encode|large|bulk))*)?$",
+        description="queues to take jobs from, with commas; empty: interactive, encode and bulk, "
+        "and large where a child may map what the largest allowed image needs",
+    )
+    large_wait_s: int = Field(
+        default=3600,
+        ge=0,
+        validation_alias="PIXFLEET_LARGE_WAIT_S",
+        description="seconds that a job waits for a worker with enough memory before it fails",
+    )
     max_tasks_per_child: int = Field(default=500, ge=1, description="tasks before a fresh child")
     max_memory_per_child_kb: int = Field(
         default=1_500_000, ge=100_000, description="KiB resident before a fresh child"

@@ -93,6 +93,13 @@ HOSTILE: dict[str, tuple[bytes, str]] = {
     "bomb.png": (png(65_535, 65_535), "image_side_too_long"),
     "bomb-within-sides.png": (png(20_000, 20_000), "image_too_many_pixels"),
     "bomb-screen.gif": (gif(65_535, 65_535), "image_side_too_long"),
+    "bomb-behind-garbage.gif": (
+        gif(9, 9, frames=2)[:-1]
+        + b"\x07\x2c"
+        + struct.pack("<HHHHB", 0, 0, 65_535, 65_535, 0)
+        + b"\x02\0;",
+        "image_side_too_long",
+    ),
     "many-frames.gif": (gif(2, 2, frames=5_000), "image_too_many_frames"),
     "wide.jpg": (_jpeg_claiming(65_535, 8), "image_side_too_long"),
     "negative-height.bmp": (

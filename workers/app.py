@@ -26,7 +26,10 @@ from pixfleet.producer.connection import (
 from .fleet.adopt import Adopt
 from .fleet.ending import SwiftEnding, worker_idle
 from .fleet.giveback import GiveBack
+from .fleet.large import LargeLane, announce, consumed, withdraw
 from .fleet.liveness import Connected, Liveness
+from .fleet.memory import BASE_BYTES, child_budget, confine
+from .fleet.scratch import close_scratch, enter_scratch, open_scratch
 from .fleet.sweeper import Sweep
 from .fleet.watch import Watch
 
@@ -84,6 +87,20 @@ def _log_to_stderr() -> None:
 _log_to_stderr()
 
 
+@signals.worker_init.connect
+def _share_out(sender: Any, **_: object) -> None:
+    """What each child may map, and so which queues this worker takes jobs from."""
+    from .need import largest_bytes  # noqa: PLC0415 (as below)
+
+    budget = child_budget(settings.worker, sender.concurrency)
+    app.conf["pixfleet_child_budget"] = budget
+    app.conf["pixfleet_scratch"] = open_scratch()
+    queues: Any = app.amqp.queues
+    if queues._consume_from is None:  # noqa: SLF001 (-Q has named none; no public way to know)
+        room, largest = budget - BASE_BYTES, largest_bytes(settings.limits)
+        queues.select(consumed(settings.worker.queues, room, largest))
+
+
 @signals.worker_process_init.connect
 def _ready_child(**_: object) -> None:
     """One thread a child, as the pool is what uses the cores; and no first job that waits."""
@@ -91,9 +108,11 @@ def _ready_child(**_: object) -> None:
 
     from .runtime import runtime  # noqa: PLC0415 (ditto, and no stores)
 
+    enter_scratch(app.conf["pixfleet_scratch"])
     cv2.setNumThreads(1)
     runtime()
     app.backend.connparams.update(persistence(for_ever=True))
+    confine(app.conf["pixfleet_child_budget"])
 
 
 def _alive(sender: Any, **_: object) -> None:
@@ -103,6 +122,8 @@ def _alive(sender: Any, **_: object) -> None:
         client = connect(settings.ledger_url)
         with answering(client):
             client.zadd(keys.WORKERS, {str(name): time.time()})
+        announce(client, str(name), app.amqp.queues.consume_from, time.time())
+        LargeLane.of(settings, client).give_up()
 
 
 @signals.celeryd_after_setup.connect
@@ -119,8 +140,10 @@ signals.heartbeat_sent.connect(_alive)
 
 
 def _gone(sender: Any, **_: object) -> None:
+    close_scratch(app.conf["pixfleet_scratch"])
     with contextlib.suppress(LedgerUnavailableError):
         client = connect(settings.ledger_url)
+        withdraw(client, str(sender.hostname))
         with answering(client):
             name = str(sender.hostname)
             client.zrem(keys.WORKERS, name)

@@ -6,12 +6,14 @@
     │   ├── AddressError      a URL, or the address that it leads to, is not open to jobs
     │   ├── LimitError        larger than a limit allows; seen before a pixel is decoded
     │   ├── DecodeError       not an image, truncated or corrupt
+    │   │   └── DecoderLostError  decoding hung, crashed or ran out of memory
     │   ├── EncodeError       an encoder refused or broke
     │   │   └── EncoderLostError  it hung, crashed or ran out of memory: another time it may not
     │   ├── RecipeError       the recipe is unknown or asks for what cannot be
     │   └── OutputError       the result cannot be written: full disk, forbidden, outside the output
-    └── RetryableError        the world was unavailable: back off and retry
-        └── StoreUnavailableError   the object store did not answer
+    ├── RetryableError        the world was unavailable: back off and retry
+    │   └── StoreUnavailableError   the object store did not answer
+    └── OversizeError         more than this worker's children hold: for another worker
 
 Third-party exceptions are translated once, where the library is called. Bugs stay ordinary
 exceptions and are loud.
@@ -58,6 +60,10 @@ class DecodeError(PermanentError):
     """Not an image, unsupported, truncated or corrupt."""
 
 
+class DecoderLostError(DecodeError):
+    """Decoding, or what follows it, hung, crashed or ran out of memory: it will again."""
+
+
 class EncodeError(PermanentError):
     """An encoder refused or broke."""
 
@@ -84,3 +90,7 @@ class RetryableError(WorkError):
 
 class StoreUnavailableError(RetryableError):
     """The object store did not answer."""
+
+
+class OversizeError(WorkError):
+    """More than this worker's children hold: for another worker, if there is one."""

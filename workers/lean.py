@@ -10,8 +10,6 @@ import sys
 
 from celery.apps.worker import Worker
 
-from pixfleet.config.queues import QUEUES
-
 from .app import app
 
 
@@ -22,7 +20,6 @@ def main(name: str, children: int) -> int:
         hostname=name,
         pool_cls="prefork",
         concurrency=children,
-        queues=list(QUEUES),
         loglevel="WARNING",
         quiet=True,
         # Both ask other workers over the broker and wait for answers: a run has none.

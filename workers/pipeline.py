@@ -92,14 +92,22 @@ def lay_out(
 
 
 def plan(
-    job: ImageJob, recipe: Recipe, header: Header, cuts: Sequence[Cut], fanout_pixels: int
+    job: ImageJob,
+    recipe: Recipe,
+    header: Header,
+    cuts: Sequence[Cut],
+    fanout_pixels: int,
+    *,
+    in_one: bool = False,
 ) -> Plan:
-    """Whether the job's encodes stay in one task or fan out, and why."""
+    """Whether the job's encodes stay in one task, as they must ``in_one``, or fan out, and why."""
     expensive = sum(cut.cpu_s >= _EXPENSIVE_CPU_S for cut in cuts)
     if expensive < 2:  # noqa: PLR2004 (a chord of one member only adds messages)
         return Plan(execution="fused", reason=f"{expensive} expensive encodes: no chord pays")
     if header.frames > 1 and recipe.animation == "keep":
         return Plan(execution="fused", reason="animation: its frames stay in one process")
+    if in_one:
+        return Plan(execution="fused", reason="few workers have the memory it needs")
     wanted: Literal["fused", "fanout"]
     if recipe.execution != "auto":
         wanted, reason = recipe.execution, "the recipe says so"

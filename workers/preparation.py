@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from pixfleet.config.results import Failure, Manifest, Part, Plan
 
-from .errors import PermanentError, RetryableError
+from .errors import OversizeError, PermanentError, RetryableError
 from .failures import failure_of
+from .fleet.memory import own_budget
 from .imaging.animation import Frame, alike
 from .imaging.color import flatten, rgb_of
 from .imaging.decode import Raster, decode
@@ -20,10 +21,14 @@ from .imaging.frames import decode_frames, loop_count
 from .imaging.geometry import Size
 from .imaging.resize import pyramid, resize
 from .imaging.saliency import best_window, saliency
+from .imaging.sniff import sniff
 from .intake import Intake, fetch, inspect, limits_of, recipe_of
+from .need import check_need, needed_bytes
 from .pipeline import Cut, fans_out, lay_out, plan
 from .recall import recall
 from .sight import see
+from .steps import Steps
+from .storage.leftovers import WORK
 from .variants import Parked, VariantMaker, park
 
 if TYPE_CHECKING:
@@ -37,8 +42,6 @@ if TYPE_CHECKING:
     from .runtime import Runtime
     from .spend.meter import Meter
 
-_WORK = "work"
-
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
@@ -51,15 +54,25 @@ class Prepared:
     """variants whose pixels are parked for a chord"""
 
 
-def prepare_job(runtime: Runtime, job: ImageJob, draft: Manifest, fence: int) -> Prepared:
+def prepare_job(
+    runtime: Runtime,
+    job: ImageJob,
+    draft: Manifest,
+    fence: int,
+    *,
+    whatever_it_needs: bool = False,
+) -> Prepared:
     """Fetch, check and decode the source, make what is cheap, park what fans out.
+
+    ``whatever_it_needs``: try it, however much memory that takes, and all of it in this process.
 
     What fails for good, and what nobody foresaw, is in the draft's failures.
 
     Raises:
         RetryableError: the store was unavailable.
+        OversizeError: this process may not map what the job needs; another's may.
     """
-    return _Preparation(runtime, job, draft, fence).run()
+    return _Preparation(runtime, job, draft, fence, whatever_it_needs=whatever_it_needs).run()
 
 
 def encode_member(
@@ -90,7 +103,7 @@ def clear_parked(runtime: Runtime, job_id: str, fence: int) -> None:
     Raises:
         StoreUnavailableError: the store did not answer.
     """
-    below = f"{_WORK}/{job_id}/"
+    below = f"{WORK}/{job_id}/"
     for key, _ in list(runtime.store.list(below)):
         if int(key.removeprefix(below).partition("/")[0]) <= fence:
             runtime.store.delete(key)
@@ -98,19 +111,29 @@ def clear_parked(runtime: Runtime, job_id: str, fence: int) -> None:
 
 def _parking(run: tuple[str, int], variant: str) -> str:
     job_id, fence = run
-    return f"{_WORK}/{job_id}/{fence}/{variant}.npz"
+    return f"{WORK}/{job_id}/{fence}/{variant}.npz"
 
 
 class _Preparation:
     """One run of the first step; what is known grows as it goes."""
 
-    def __init__(self, runtime: Runtime, job: ImageJob, draft: Manifest, fence: int) -> None:
+    def __init__(
+        self,
+        runtime: Runtime,
+        job: ImageJob,
+        draft: Manifest,
+        fence: int,
+        *,
+        whatever_it_needs: bool,
+    ) -> None:
+        self._whatever_it_needs = whatever_it_needs
         self._runtime = runtime
         self._job = job
         self._draft = draft
         self._run = (draft.job_id, fence)
         self._meter: Meter = runtime.meter()
         self._trials = runtime.trials(draft.job_id)
+        self._steps = Steps(self._trials, self._meter, job.source)
         self._known: dict[str, Any] = {}
         self._parts: list[Part] = []
         self._members: list[str] = []
@@ -119,7 +142,7 @@ class _Preparation:
         failures: tuple[Failure, ...] = ()
         try:
             self._work()
-        except RetryableError:
+        except (RetryableError, OversizeError):
             raise
         except Exception as error:  # noqa: BLE001 (whatever it is, the job ends with a reason)
             failures = (failure_of(error),)
@@ -145,8 +168,9 @@ class _Preparation:
                 self._known |= recalled.known
                 self._parts.append(recalled.part)
                 return
-        with self._meter.stage("inspect"):
+        with self._steps.inspect(sniff(data)):
             header = inspect(data, recipe, limits)
+        self._steps.found(header)
         self._known |= {
             "format": header.format,
             "width": header.width,
@@ -169,8 +193,16 @@ class _Preparation:
                 self._parts.append(part)
             else:
                 missing.append(cut)
+        limits = self._runtime.settings.limits
+        if not self._whatever_it_needs:
+            check_need(needed_bytes(intake, missing, limits), own_budget())
         layout = plan(
-            self._job, recipe, header, missing, self._runtime.settings.limits.fanout_pixels
+            self._job,
+            recipe,
+            header,
+            missing,
+            limits.fanout_pixels,
+            in_one=self._whatever_it_needs,
         )
         self._known["plan"] = layout
         raster = self._look(intake, missing)
@@ -179,7 +211,8 @@ class _Preparation:
         if intake.animated:
             self._animate(intake, maker, missing, raster)
             return
-        placed = _focussed(intake, missing, raster)
+        with self._steps.features():
+            placed = _focussed(intake, missing, raster)
         sizes = self._resized(recipe, placed, raster)
         icc = raster.icc
         del raster  # it is the largest piece of memory, and encoding needs as much again
@@ -189,7 +222,7 @@ class _Preparation:
         """Decode once for all that is missing, and see the features on the way."""
 
         def decoded() -> Raster:
-            with self._meter.stage("decode"):
+            with self._steps.decode():
                 return decode(
                     intake.data,
                     intake.header,
@@ -198,7 +231,7 @@ class _Preparation:
                 )
 
         raster = decoded() if missing else None
-        features = see(self._runtime, intake, raster or decoded, self._meter)
+        features = see(self._runtime, intake, raster or decoded, self._meter, self._steps)
         self._known["features"] = features
         return raster
 
@@ -206,7 +239,7 @@ class _Preparation:
         self, recipe: Recipe, cuts: Sequence[Cut], raster: Raster
     ) -> list[tuple[int, NDArray[np.uint8]]]:
         """Each cut's place among the cuts and its pixels, the largest first."""
-        with self._meter.stage("resize"):
+        with self._steps.resize():
             sizes = pyramid(
                 raster.pixels,
                 [cut.placement for cut in cuts],
@@ -244,7 +277,7 @@ class _Preparation:
     ) -> None:
         """Every frame is decoded once for all sizes, and resized as it comes."""
         frames: dict[str, list[Frame]] = {cut.spec.name: [] for cut in cuts}
-        with self._meter.stage("decode"):
+        with self._steps.decode():
             decoded = decode_frames(
                 intake.data,
                 intake.header,

@@ -100,6 +100,8 @@ def run(order: Order, started_s: float, show: Callable[[BatchStatus, float], Non
                 "PIXFLEET_LEDGER": "",
                 "PIXFLEET_STATE": str(order.state),
                 "PIXFLEET_STORE_URL": settings.store.url,
+                # There is no other worker that a job could wait for.
+                "PIXFLEET_LARGE_WAIT_S": "0",
             },
             log=order.state / "logs" / "worker.log",
         )

@@ -14,6 +14,7 @@ from pixfleet.producer.connection import connect
 from pixfleet.producer.sqs import post_of
 
 from .fleet.jobs import JobLedger
+from .fleet.large import LargeLane
 from .fleet.trials import Trials
 from .memo.memo import Memo
 from .spend.effort_book import EffortBook
@@ -32,6 +33,7 @@ class Runtime:
 
     settings: Settings
     ledger: JobLedger
+    large: LargeLane
     store: ObjectStore
     """work files of jobs in flight"""
     memo: Memo
@@ -79,6 +81,7 @@ def build_runtime(settings: Settings) -> Runtime:
             max_attempts=settings.worker.max_attempts,
             ttl_s=settings.result.ttl_s,
         ),
+        large=LargeLane.of(settings, client),
         store=store,
         memo=Memo(
             client,

@@ -18,10 +18,15 @@ if TYPE_CHECKING:
     from .intake import Intake
     from .runtime import Runtime
     from .spend.meter import Meter
+    from .steps import Steps
 
 
 def see(
-    runtime: Runtime, intake: Intake, raster: Raster | Callable[[], Raster], meter: Meter
+    runtime: Runtime,
+    intake: Intake,
+    raster: Raster | Callable[[], Raster],
+    meter: Meter,
+    steps: Steps,
 ) -> Features:
     """The features that the recipe asks for; ``raster`` is only decoded where they are unknown."""
     recipe, header = intake.recipe, intake.header
@@ -37,7 +42,7 @@ def see(
     def compute() -> MemoValue:
         start_s = time.process_time()
         pixels = (raster() if callable(raster) else raster).pixels
-        with meter.stage("features"):
+        with steps.features():
             seen, notes = extract(pixels, recipe.features)
         cpu_s = time.process_time() - start_s
         meta = {**_plain(seen, header.width, header.height), "notes": notes}

@@ -17,6 +17,7 @@ from pixfleet.config.contract import SUFFIXES, ImageJob, Recipe, VariantSpec
 from pixfleet.config.results import Failure, Part, VariantResult
 
 from .failures import failure_of
+from .fleet.memory import own_budget
 from .imaging.animation import encode_animation
 from .imaging.color import rgb_of
 from .imaging.efforts import effort_label
@@ -166,7 +167,8 @@ class VariantMaker:
         self._meter = meter
         self._output = runtime.output(job, meter)
         self._trials = trials
-        self._max_encoder_bytes = runtime.settings.limits.max_encoder_bytes
+        budget, most = own_budget(), runtime.settings.limits.max_encoder_bytes
+        self._max_encoder_bytes = most if budget is None else min(most, budget)
         self._lessons = Lessons()
         self._efforts = runtime.efforts
         self._prices, self._cpu_second_usd = runtime.prices, meter.cpu_second_usd

@@ -2,55 +2,16 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 import time
-from contextlib import contextmanager
-from pathlib import Path
 
 import pytest
 from PIL import Image
 
-from pixfleet.producer import ImageJob, Producer, Recipe, VariantSpec
-from pixfleet.workers.embedded import EmbeddedBroker
-from pixfleet.workers.fleet.process import WorkerProcess
+from pixfleet.producer import ImageJob, Recipe, VariantSpec
+from tests.e2e.broken import DIES_PX, HANGS_PX, RAISES_PX, RUNS_OUT_PX, breaking_fleet
 from tests.hostile import photo
 
-BREAKING = Path(__file__).with_name("breaking")
-HANGS_PX, DIES_PX, RUNS_OUT_PX, RAISES_PX = 97, 98, 99, 101
 LIMIT_S = 5
-
-
-class BreakingFleet:
-    def __init__(self, url: str, log: Path) -> None:
-        self.producer = Producer(url)
-        self._log = log
-
-    @property
-    def log(self) -> str:
-        return self._log.read_text()
-
-
-@contextmanager
-def breaking_fleet(**settings: str):
-    state = Path(tempfile.mkdtemp(prefix="pf-broken-"))
-    with EmbeddedBroker(state) as broker:
-        worker = WorkerProcess(
-            Producer(broker.url).ledger.redis,
-            children=2,
-            environment={
-                "PYTHONPATH": str(BREAKING),
-                "PIXFLEET_BROKER": broker.url,
-                "PIXFLEET_STATE": str(state),
-                "PIXFLEET_MEMO_LOCK_S": "1",
-                **settings,
-            },
-            log=state / "worker.log",
-        )
-        with worker:
-            worker.wait_ready()
-            yield BreakingFleet(broker.url, state / "worker.log")
-    shutil.rmtree(state, ignore_errors=True)
 
 
 @pytest.fixture(scope="module")
@@ -182,20 +143,3 @@ def test_a_chord_loses_only_the_format_that_hung(submit):
     # Whichever is known first tells of the other, which is about as large.
     codes = {failure.code for failure in manifest.failures}
     assert codes <= {"encoder_timeout", "encoder_crashed"}
-
-
-def test_a_decoder_that_hangs_ends_its_job_with_a_reason(tmp_path):
-    source = tmp_path / "hangs.tif"
-    source.write_bytes(photo("TIFF", (HANGS_PX, 60)))
-    limits = {
-        "PIXFLEET_WORKER_SOFT_TIME_LIMIT_S": "1",
-        "PIXFLEET_WORKER_HARD_TIME_LIMIT_S": "2",
-        "PIXFLEET_WORKER_MAX_ATTEMPTS": "2",
-    }
-    with breaking_fleet(**limits) as fleet:
-        recipe = Recipe(name="one", variants=(cut(60, "jpeg"),))
-        job = ImageJob(source=str(source), output=str(tmp_path / "out"), recipe=recipe)
-        manifest = fleet.producer.submit(job).result(60)
-
-    assert manifest.status == "failed"
-    assert [failure.code for failure in manifest.failures] == ["worker_lost"]

@@ -9,7 +9,7 @@ import redis
 
 from pixfleet.config import keys
 from pixfleet.config.settings import WorkerSettings
-from pixfleet.workers.errors import EncoderLostError
+from pixfleet.workers.errors import DecoderLostError, EncoderLostError
 from pixfleet.workers.fleet.owner import owner_name
 from pixfleet.workers.fleet.trials import Trials, bury
 
@@ -28,10 +28,14 @@ def trials(client, **settings) -> Trials:
 
 def interrupted(client, variant: str = "w", image_format: str = "avif", px: int = 100, **settings):
     """A process that is killed in the middle of an attempt; the answer is its name."""
+    return killed_in(lambda: trials(client, **settings).attempt(variant, image_format, px))
+
+
+def killed_in(act) -> str:
     reader, writer = os.pipe()
     child = os.fork()
     if not child:
-        with trials(client, **settings).attempt(variant, image_format, px):
+        with act():
             os.write(writer, owner_name().encode())
             time.sleep(60)
         os._exit(0)
@@ -82,6 +86,14 @@ def test_one_process_past_its_time_limit_is_enough(client):
     assert tried(client) == "encoder_timeout"
 
 
+def test_a_process_that_a_signal_ended_is_no_overrun_however_late_that_is_seen(client):
+    owner = interrupted(client, encode_time_limit_s=1, encode_time_limit_s_per_mp=0)
+    time.sleep(1.1)
+    bury(client, JOB, owner, signalled=True)
+
+    assert tried(client) == "made"
+
+
 def test_a_killed_process_is_no_overrun_however_late_the_job_runs_again(client):
     interrupted(client, encode_time_limit_s=1, encode_time_limit_s_per_mp=0)
     time.sleep(1.1)
@@ -111,3 +123,41 @@ def test_a_format_is_made_even_if_no_record_can_be_kept():
     gone = redis.Redis.from_url("redis://127.0.0.1:1/0")
 
     assert tried(gone) == "made"
+
+
+def decoding(client, **settings) -> str:
+    """How the next run's decode goes: "made", or the code of its refusal."""
+    try:
+        with trials(client, **settings).step("decode", "a.png", 100):
+            return "made"
+    except DecoderLostError as error:
+        return error.code
+
+
+def killed_in_decode(client, **settings) -> str:
+    return killed_in(lambda: trials(client, **settings).step("decode", "a.png", 100))
+
+
+def test_a_decode_past_its_limit_or_twice_fatal_is_refused_by_name(client):
+    owner = killed_in_decode(client, decode_time_limit_s=1, decode_time_limit_s_per_mp=0)
+    time.sleep(1.1)
+    bury(client, JOB, owner)
+    assert decoding(client) == "decode_time_limit"
+
+    client.flushall()
+    for expected in ("made", "decode_crashed"):
+        bury(client, JOB, killed_in_decode(client), signalled=True)
+        assert decoding(client) == expected
+
+
+def test_with_few_attempts_one_death_is_enough_so_that_a_run_is_left_to_say_why(client):
+    bury(client, JOB, killed_in_decode(client, max_attempts=2), signalled=True)
+
+    assert decoding(client, max_attempts=2) == "decode_crashed"
+
+
+def test_what_ends_a_decode_says_nothing_of_the_encoders(client):
+    for _ in range(2):
+        bury(client, JOB, killed_in_decode(client), signalled=True)
+
+    assert tried(client) == "made"

@@ -1,6 +1,6 @@
--- An encoder is about to run on one cut.
+-- A library is about to run: an encoder on one cut, or what comes before the cuts.
 -- KEYS: the job's trials
--- ARGV: variant, format, owner, px of the cut, time limit in s, deaths allowed, ttl in s
+-- ARGV: variant (or .step), format (or .step), owner, px, time limit in s, deaths allowed, ttl in s
 -- Returns {deaths, limit in s that was overrun or 0}: both 0 where the attempt may begin.
 local now = tonumber(redis.call('TIME')[1])
 local format, px = ARGV[2], tonumber(ARGV[4])

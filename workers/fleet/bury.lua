@@ -1,5 +1,6 @@
--- A process ended in the middle of a job: what it was encoding counts as lost.
--- KEYS: the job's trials. ARGV: the process, as the ledger names it.
+-- A process ended in the middle of a job: what it had begun counts as lost.
+-- KEYS: the job's trials. ARGV: the process, as the ledger names it; 1 when a signal ended it,
+-- which the watchdog does not do.
 -- Returns how many attempts were open (0 or 1).
 local now = tonumber(redis.call('TIME')[1])
 local fields = redis.call('HGETALL', KEYS[1])
@@ -11,7 +12,7 @@ for i = 1, #fields, 2 do
     count = count + 1
     redis.call('HDEL', KEYS[1], fields[i])
     redis.call('HINCRBY', KEYS[1], 'deaths:' .. format, 1)
-    if now >= tonumber(till) then
+    if ARGV[2] ~= '1' and now >= tonumber(till) then
       redis.call('HSET', KEYS[1], 'overrun:' .. format, limit)
     end
     local least = tonumber(redis.call('HGET', KEYS[1], 'least:' .. format) or px)

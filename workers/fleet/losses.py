@@ -60,8 +60,8 @@ class StepRequest(Request):
     def on_failure(self, exc_info: Any, *args: Any, **kwargs: Any) -> Any:
         """As Celery's, also called when the child is gone."""
         error = exc_info.exception
-        if isinstance(getattr(error, "exc", error), WorkerLostError):
-            self._bury("its process died")
+        if isinstance(lost := getattr(error, "exc", error), WorkerLostError):
+            self._bury("its process died", signalled="signal" in str(lost))
         return super().on_failure(exc_info, *args, **kwargs)
 
     def on_timeout(self, soft: bool, timeout: float) -> Any:  # noqa: FBT001 (Celery's signature)
@@ -77,13 +77,13 @@ class StepRequest(Request):
         else:
             super().reject(requeue)
 
-    def _bury(self, why: str) -> None:
+    def _bury(self, why: str, *, signalled: bool = False) -> None:
         owner = owner_name(self.worker_pid)
         settings = self.task.app.conf["pixfleet_settings"]
         # Without a ledger the message goes back, and the lease has to run out.
         with contextlib.suppress(LedgerUnavailableError):
             client = connect(settings.ledger_url)
-            bury(client, self.job_id, owner)
+            bury(client, self.job_id, owner, signalled=signalled)
             word = Abandonment(client, settings.queue, post_of(settings))
             self.goes_on = word.tell(self.job_id, owner, "lost", why) >= 0
             client.close()

@@ -1,6 +1,6 @@
-"""Attempts at an encoding, on record, so that one that ends its process is not made for ever.
+"""Work in C libraries, on record, so that what ends its process is not tried for ever.
 
-Encoders are C code that may hang with the interpreter's lock held, or bring their process down:
+Decoders and encoders may hang with the interpreter's lock held, or bring their process down:
 nothing in that process can then say so. What was begun and never ended is read by the next run of
 the job, and by the worker that saw its child go (``losses``). A hang ends by a watchdog in C
 (``faulthandler``), which needs no lock.
@@ -12,6 +12,7 @@ import faulthandler
 import math
 import time
 from contextlib import contextmanager
+from dataclasses import dataclass
 from importlib import resources
 from typing import TYPE_CHECKING, Any, Final, cast
 
@@ -19,7 +20,7 @@ import structlog
 
 from pixfleet.config import keys
 from pixfleet.producer.connection import answering
-from pixfleet.workers.errors import EncoderLostError
+from pixfleet.workers.errors import DecoderLostError, EncoderLostError
 
 from .owner import owner_name
 
@@ -31,12 +32,22 @@ if TYPE_CHECKING:
     from pixfleet.config.settings import WorkerSettings
 
 DEATHS_ALLOWED: Final = 2
-"""Once may be a killed machine; twice in the same encoder is the encoder."""
+"""Once may be a killed machine; twice in the same library is the library."""
 _TTL_S: Final = 86_400
 _BEFORE_KILL_S: Final = 5
 """The hard time limit ends a process without a word, so the watchdog is to come before it."""
 _STDERR: Final = 2
+_UNDONE: Final = {"decode": "decoded", "features": "looked at", "resize": "resized"}
 _log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class _Lost:
+    """What earlier runs of the job lost to a tool."""
+
+    deaths: int
+    overrun_s: int
+    """the limit that was overrun; 0: none was"""
 
 
 class Trials:
@@ -47,6 +58,8 @@ class Trials:
         self._key = keys.TRIALS + job_id
         self._worker = worker
         self._ends_s = time.monotonic() + worker.hard_time_limit_s - _BEFORE_KILL_S
+        # With its last attempt a job must still be able to say what it died of.
+        self._deaths_allowed = max(1, min(DEATHS_ALLOWED, worker.max_attempts - 1))
         self._begin = client.register_script(_script("begin"))
 
     @contextmanager
@@ -59,60 +72,104 @@ class Trials:
         Raises:
             EncoderLostError: ``encoder_timeout`` or ``encoder_crashed`` on an earlier run.
         """
-        limit_s = self._limit_s(px)
-        recorded = self._recorded(variant, image_format, px, limit_s)
+        worker = self._worker
+        limit_s = self._limit_s(
+            worker.encode_time_limit_s + worker.encode_time_limit_s_per_mp * px / 1e6
+        )
+        lost = self._begun(variant, image_format, px, limit_s)
+        if lost.overrun_s:
+            raise EncoderLostError(
+                "encoder_timeout",
+                f"{image_format} had not ended after {lost.overrun_s} s, so its process was ended",
+                "raise PIXFLEET_WORKER_ENCODE_TIME_LIMIT_S if the machine is merely slow; else ask "
+                "for another format. The worker's log shows where it stood",
+            )
+        if lost.deaths:
+            raise EncoderLostError(
+                "encoder_crashed",
+                f"{image_format} ended the process that encoded it, {lost.deaths} times",
+                "it may need more memory than a child has: run fewer children on this machine, ask "
+                "for a smaller size or another format, or report the image with the worker's log",
+            )
+        with self._watched(variant, limit_s):
+            yield
+
+    @contextmanager
+    def step(self, name: str, what: str, px: int) -> Generator[None]:
+        """The body does ``name`` (decode, features or resize) to ``what``, in the time it has.
+
+        At the time's end the process ends, and the job's next run ends the job: without its
+        pixels, nothing can be made.
+
+        Raises:
+            DecoderLostError: ``NAME_time_limit`` or ``NAME_crashed`` on an earlier run.
+        """
+        worker = self._worker
+        limit_s = self._limit_s(
+            worker.decode_time_limit_s + worker.decode_time_limit_s_per_mp * px / 1e6
+        )
+        slot = f".{name}"  # no variant's name begins like this
+        lost = self._begun(slot, slot, px, limit_s)
+        if lost.overrun_s:
+            raise DecoderLostError(
+                f"{name}_time_limit",
+                f"{what} had not been {_UNDONE[name]} after {lost.overrun_s} s, so the process was "
+                "ended",
+                "raise PIXFLEET_WORKER_DECODE_TIME_LIMIT_S (and _PER_MP) if the machine is merely "
+                "slow; else the file breaks its decoder. The worker's log shows where it stood",
+            )
+        if lost.deaths:
+            raise DecoderLostError(
+                f"{name}_crashed",
+                f"the process died {lost.deaths} times while {what} was being {_UNDONE[name]}",
+                "the file breaks its decoder, or the machine is out of memory: look into the "
+                "worker's log, save the image again in an editor, or leave it out",
+            )
+        with self._watched(slot, limit_s):
+            yield
+
+    @contextmanager
+    def _watched(self, slot: str, limit_s: int) -> Generator[None]:
         faulthandler.dump_traceback_later(limit_s, exit=True, file=_STDERR)
         try:
             yield
         finally:
             faulthandler.cancel_dump_traceback_later()
-            if recorded:
-                self._ended(variant)
+            self._ended(slot)
 
-    def _limit_s(self, px: int) -> int:
-        worker = self._worker
-        own_s = worker.encode_time_limit_s + worker.encode_time_limit_s_per_mp * px / 1e6
+    def _limit_s(self, own_s: float) -> int:
         return max(1, math.ceil(min(own_s, self._ends_s - time.monotonic())))
 
-    def _recorded(self, variant: str, image_format: str, px: int, limit_s: int) -> bool:
+    def _begun(self, slot: str, tool: str, px: int, limit_s: int) -> _Lost:
+        """Write down what begins, unless it was lost before."""
         try:
             with answering(self._redis):
                 answer = self._begin(
                     keys=[self._key],
-                    args=[variant, image_format, owner_name(), px, limit_s, DEATHS_ALLOWED, _TTL_S],
+                    args=[slot, tool, owner_name(), px, limit_s, self._deaths_allowed, _TTL_S],
                 )
-        except ConnectionError as error:  # a record is no reason to fail an encoding
-            _log.warning("trial.not_recorded", variant=variant, error=str(error))
-            return False
+        except ConnectionError as error:  # a record is no reason to fail a job
+            _log.warning("trial.not_recorded", slot=slot, error=str(error))
+            return _Lost(0, 0)
         deaths, overrun_s = cast("list[Any]", answer)
-        if overrun_s:
-            raise EncoderLostError(
-                "encoder_timeout",
-                f"{image_format} had not ended after {overrun_s} s, so its process was ended",
-                "raise PIXFLEET_WORKER_ENCODE_TIME_LIMIT_S if the machine is merely slow; else ask "
-                "for another format. The worker's log shows where it stood",
-            )
-        if deaths:
-            raise EncoderLostError(
-                "encoder_crashed",
-                f"{image_format} ended the process that encoded it, {deaths} times",
-                "it may need more memory than a child has: run fewer children on this machine, ask "
-                "for a smaller size or another format, or report the image with the worker's log",
-            )
-        return True
+        return _Lost(deaths, overrun_s)
 
-    def _ended(self, variant: str) -> None:
+    def _ended(self, slot: str) -> None:
         try:
             with answering(self._redis):
-                self._redis.hdel(self._key, f"open:{variant}")
+                self._redis.hdel(self._key, f"open:{slot}")
         except ConnectionError as error:
-            _log.warning("trial.not_recorded", variant=variant, error=str(error))
+            _log.warning("trial.not_recorded", slot=slot, error=str(error))
 
 
-def bury(client: redis.Redis, job_id: str, owner: str) -> None:
-    """Record that a process of this host ended before its step of the job did."""
+def bury(client: redis.Redis, job_id: str, owner: str, *, signalled: bool = False) -> None:
+    """Record that a process of this host ended before its step of the job did.
+
+    ``signalled``: by a signal, so that it was no watchdog, however late this is said.
+    """
     with answering(client):
-        client.register_script(_script("bury"))(keys=[keys.TRIALS + job_id], args=[owner])
+        args = [owner, int(signalled)]
+        client.register_script(_script("bury"))(keys=[keys.TRIALS + job_id], args=args)
 
 
 def forgive(client: redis.Redis, job_id: str, owner: str) -> None:

@@ -6,12 +6,14 @@ sizes are read here first.
 
 from __future__ import annotations
 
+import re
 import struct
 from typing import Final, NamedTuple
 
 from .chunks import START_OF_FRAME, iso_boxes, jpeg_segments, png_chunks, webp_chunks
 from .exif import first_directory
 
+_GIF_BLOCK: Final = re.compile(rb"[,!;]")
 _JXL_RATIOS: Final = ((1, 1), (1, 1), (12, 10), (4, 3), (3, 2), (16, 9), (5, 4), (2, 1))
 
 
@@ -70,7 +72,8 @@ def webp_extent(data: bytes) -> Extent | None:
 def gif_extent(data: bytes, most_frames: int) -> Extent | None:
     """Size that holds the screen and every frame; frames counted up to ``most_frames`` + 1.
 
-    The screen of a small GIF may be outgrown by a frame, which decoders then allocate.
+    The screen of a small GIF may be outgrown by a frame, which decoders then allocate. Between
+    blocks Pillow passes over bytes that mean nothing, and so finds frames behind them.
     """
     if len(data) < 13:
         return None
@@ -94,7 +97,10 @@ def gif_extent(data: bytes, most_frames: int) -> Extent | None:
                 has_alpha = has_alpha or bool(data[at + 3] & 1)
             at = _after_blocks(data, at + 2)
         else:
-            break
+            found = _GIF_BLOCK.search(data, at)
+            if not found or found[0] == b";":
+                break
+            at = found.start()
     return Extent(width, height, max(1, frames), has_alpha)
 
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from pixfleet.workers.errors import LimitError
 
 from .decode import finish, shrink
-from .pillow import open_image, translated
+from .pillow import frame_count, open_image, translated
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,6 +18,10 @@ if TYPE_CHECKING:
 
     from .geometry import Size
     from .header import Header, Limits
+
+
+_MOST_LOOPS: Final = 65_535
+"""What WebP's field holds; an APNG's may say more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +42,10 @@ def loop_count(data: bytes, header: Header) -> int:
         if header.format == "gif":
             # The block counts repetitions after the first showing.
             loop = image.info.get("loop")
-            return 1 if loop is None else int(loop) + 1 if loop else 0
-        return int(image.info.get("loop", 0))
+            loop = 1 if loop is None else int(loop) + 1 if loop else 0
+        else:
+            loop = int(image.info.get("loop", 0))
+        return min(loop, _MOST_LOOPS)
 
 
 def decode_frames(
@@ -57,7 +63,8 @@ def decode_frames(
     """
     with open_image(data, header.format) as image:
         first = 1 if image.info.get("default_image") else 0
-        last = int(getattr(image, "n_frames", 1))
+        with translated(data, header.format):
+            last = frame_count(image)
         if last - first > limits.max_frames:
             raise LimitError(
                 "image_too_many_frames",

@@ -14,7 +14,7 @@ from . import extent as extents
 from .chunks import png_chunks
 from .exif import read_exif, xmp_copyright
 from .jpeg_header import read_jpeg
-from .pillow import damaged, open_image
+from .pillow import damaged, frame_count, open_image
 from .sniff import sniff
 
 if TYPE_CHECKING:
@@ -181,7 +181,7 @@ def _pillow(data: bytes, image_format: str, extent: Extent | None, limits: Limit
     with open_image(data, image_format) as image:
         frames = 1
         if image_format in _ANIMATED:
-            frames = extent.frames if extent else int(getattr(image, "n_frames", 1))
+            frames = extent.frames if extent else frame_count(image)
         has_alpha = (
             (extent is not None and extent.has_alpha)
             or image.mode in {"RGBA", "LA", "PA", "RGBa", "La"}
@@ -194,7 +194,7 @@ def _pillow(data: bytes, image_format: str, extent: Extent | None, limits: Limit
         if orientation in _TURNED:
             width, height = height, width
         icc = image.info.get("icc_profile")
-        several = image_format == "heic" and int(getattr(image, "n_frames", 1)) > 1
+        several = image_format == "heic" and frame_count(image) > 1
         return Header(
             format=image_format,
             width=width,

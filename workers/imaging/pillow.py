@@ -23,6 +23,7 @@ from PIL import AvifImagePlugin, Image
 from pixfleet.workers.errors import DecodeError
 
 from .chunks import cut_off, png_chunks
+from .decoder_memory import exhausted, out_of_memory
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -49,7 +50,7 @@ BROKEN: Final = (
     ValueError,
     EOFError,
     RuntimeError,
-    OverflowError,
+    ArithmeticError,
     IndexError,
     KeyError,
     TypeError,
@@ -96,6 +97,11 @@ def open_image(data: bytes, image_format: str) -> Image.Image:
         return Image.open(io.BytesIO(data), formats=(_PLUGINS[image_format],))
 
 
+def frame_count(image: Image.Image) -> int:
+    """Frames or pages of an opened file; a GIF is read to its end for that, and may break there."""
+    return int(getattr(image, "n_frames", 1))
+
+
 @contextmanager
 def translated(data: bytes, image_format: str) -> Generator[None]:
     """Pillow's exceptions over a broken file, as ``image_truncated`` or ``image_corrupt``."""
@@ -108,6 +114,8 @@ def translated(data: bytes, image_format: str) -> Generator[None]:
 def damaged(data: bytes, image_format: str, detail: str) -> DecodeError:
     """The error for a file that does not decode; ``detail`` is the decoder's own reason."""
     name = image_format.upper()
+    if exhausted(detail):
+        return out_of_memory("decode", f"a {name}")
     if "truncated" in detail.lower() or cut_off(data, image_format):
         return DecodeError(
             "image_truncated",

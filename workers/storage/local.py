@@ -11,6 +11,7 @@ import contextlib
 import errno
 import os
 import random
+import re
 import secrets
 import time
 from typing import TYPE_CHECKING, ClassVar, Final
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 PART_SUFFIX: Final = ".part"
+_PART: Final = re.compile(rf"\.[0-9a-f]{{16}}{re.escape(PART_SUFFIX)}")
 _FOLDER_TRIES: Final = 20
 _PRUNED: Final = {errno.ENOENT, errno.EEXIST, errno.EPERM}
 """What a write can meet when another process just removed its folder because it was empty."""
@@ -112,7 +114,7 @@ class LocalFiles:
             folders.sort()
             page: list[tuple[str, int]] = []
             for name in sorted(names):
-                if name.endswith(PART_SUFFIX) and name.startswith("."):
+                if _is_part(name):
                     continue
                 path = os.path.join(folder, name)  # noqa: PTH118 (text, as above)
                 with contextlib.suppress(OSError):  # gone since it was listed
@@ -122,6 +124,18 @@ class LocalFiles:
     def copy(self, key: str, other_key: str) -> None:
         """Copy a file; never a hard link, so that editing one leaves the other alone."""
         self.put(other_key, self.get(key, None))
+
+    def delete_parts(self, older_than_s: float) -> int:
+        """Remove part files of processes that were killed before they renamed them."""
+        removed = 0
+        for folder, _, names in os.walk(self._root):
+            for name in filter(_is_part, names):
+                path = os.path.join(folder, name)  # noqa: PTH118 (text, as above)
+                with contextlib.suppress(OSError):  # renamed or removed meanwhile, or not ours
+                    if time.time() - os.stat(path).st_mtime >= older_than_s:  # noqa: PTH116 (text)
+                        os.unlink(path)  # noqa: PTH108 (text, as above)
+                        removed += 1
+        return removed
 
     def _prune(self, key: str) -> None:
         """Remove folders that became empty: in a bucket there would be none either."""
@@ -202,6 +216,10 @@ def _write_named(directory: int, name: str, data: bytes) -> None:
         os.unlink(part, dir_fd=directory)
         raise
     _replace(directory, part, name)
+
+
+def _is_part(name: str) -> bool:
+    return _PART.fullmatch(name) is not None
 
 
 def _part_name() -> str:

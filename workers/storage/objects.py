@@ -28,6 +28,7 @@ class Backend(Protocol):
     def delete(self, keys: Iterable[str]) -> None: ...  # noqa: D102 (see the class)
     def pages(self, prefix: str) -> Iterator[list[tuple[str, int]]]: ...  # noqa: D102 (see the class)
     def copy(self, key: str, other_key: str) -> None: ...  # noqa: D102 (see the class)
+    def delete_parts(self, older_than_s: float) -> int: ...  # noqa: D102 (see the class)
 
 
 class ObjectStore:
@@ -114,6 +115,13 @@ class ObjectStore:
         self._check(other_key)
         self._bill("s3_put")
         self._backend.copy(key, other_key)
+
+    def delete_parts(self, older_than_s: float) -> int:
+        """Remove what killed processes left half written; how many files that were.
+
+        A file that was touched in the last ``older_than_s`` may still be written, and stays.
+        """
+        return self._backend.delete_parts(older_than_s)
 
     def _check(self, key: str) -> None:
         if not is_inside(key):

@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from pixfleet.config.contract import TASK_PREPARE, ContractError, ImageJob
+from pixfleet.config.queues import LARGE
 from pixfleet.config.results import Failure
 from pixfleet.producer.client import registration
 from pixfleet.workers import pipeline
 from pixfleet.workers.admission import admit
 from pixfleet.workers.conclusion import begin, lone
-from pixfleet.workers.errors import RetryableError
+from pixfleet.workers.errors import OversizeError, RetryableError
 from pixfleet.workers.failures import CANCELLED_EARLY, TOO_LATE, failure_of, worker_lost
 from pixfleet.workers.preparation import Prepared, clear_parked, prepare_job
 from pixfleet.workers.runtime import runtime
@@ -51,7 +52,13 @@ def prepare(task: Task, message: dict[str, Any]) -> None:
     with held.ledger.heartbeat(job_id, claim.fence):
         try:
             draft = begin(job_id, job, claim.attempts)
-            _hand_on(task, prepare_job(held, job, draft, claim.fence), claim)
+            # Who is told to take large images tries what came as one, and sends on what did not.
+            large = LARGE in task.app.amqp.queues.consume_from and held.large.has(job_id)
+            prepared = prepare_job(held, job, draft, claim.fence, whatever_it_needs=large)
+            _hand_on(task, prepared, claim)
+        except OversizeError as error:
+            if held.large.reroute(job_id, claim.fence, error.message) == "unserved":
+                _end(task, job, claim, failure_of(error))
         except RetryableError as error:
             worker = held.settings.worker
             if claim.tries < worker.max_retries:

@@ -1,6 +1,6 @@
 """On a worker's PYTHONPATH: Pillow breaks on pictures of telling widths.
 
-Its AVIF encoder on most of them, its TIFF decoder on one.
+Its AVIF encoder and its TIFF decoder.
 """
 
 import ctypes
@@ -10,6 +10,8 @@ import signal
 from PIL import AvifImagePlugin, Image, TiffImagePlugin
 
 HANGS_PX, DIES_PX, RUNS_OUT_PX, RAISES_PX = 97, 98, 99, 101
+MOST_EATEN = 40
+"""Pieces of 50 MB: where nothing stops it, the decoder goes on as if nothing had been."""
 
 _save = Image.SAVE[AvifImagePlugin.AvifImageFile.format]
 
@@ -32,13 +34,19 @@ def breaking(image, file, name):
     _save(image, file, name)
 
 
-class HangingTiff(TiffImagePlugin.TiffImageFile):
+class BreakingTiff(TiffImagePlugin.TiffImageFile):
     def load(self):
         if self.width == HANGS_PX:
             hang()
+        if self.width == DIES_PX:
+            os.kill(os.getpid(), signal.SIGSEGV)
+        if self.width == RUNS_OUT_PX:
+            eaten = []
+            while len(eaten) < MOST_EATEN:
+                eaten.append(b"\1" * 50_000_000)
         return super().load()
 
 
-TiffImagePlugin.TiffImageFile = HangingTiff
-Image.register_open("TIFF", HangingTiff, Image.OPEN["TIFF"][1])
+TiffImagePlugin.TiffImageFile = BreakingTiff
+Image.register_open("TIFF", BreakingTiff, Image.OPEN["TIFF"][1])
 Image.register_save(AvifImagePlugin.AvifImageFile.format, breaking)
