@@ -17,7 +17,7 @@ from botocore.exceptions import (
     TokenRetrievalError,
 )
 
-from .sqs import QueueMissingError, SqsUnavailableError
+from .sqs import QueueMissingError, SqsUnavailableError, missing
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -89,10 +89,7 @@ def _explained(error: ClientError) -> SqsUnavailableError:
     said = error.response.get("Error", {}).get("Message", "")
     action = error.operation_name
     if code in _MISSING:
-        return QueueMissingError(
-            "SQS: a queue of this fleet does not exist in this account and region; "
-            "`pixfleet queues check` names it, `pixfleet queues create` makes it"
-        )
+        return QueueMissingError(missing("that was asked for"))
     if code.startswith("AccessDenied"):
         return SqsUnavailableError(
             f"SQS: access denied to sqs:{action} ({said}); docs/sqs.md has the policy that a "

@@ -33,6 +33,14 @@ class MessageTooLargeError(ValueError):
     """A job's message is larger than a queue takes; nothing was queued."""
 
 
+def missing(name: str) -> str:
+    """What to say of a queue that does not exist."""
+    return (
+        f"SQS: the queue {name} does not exist in this account and region; "
+        "make it: pixfleet queues create"
+    )
+
+
 def check_size(message: bytes, job: str) -> None:
     """Refuse what SQS would bill as several requests.
 
@@ -77,8 +85,11 @@ class SqsSender:
             QueueMissingError: there is no such queue.
         """
         if name not in self._urls:
-            with self._answering():
-                self._urls[name] = self._client.get_queue_url(QueueName=name)["QueueUrl"]
+            try:
+                with self._answering():
+                    self._urls[name] = self._client.get_queue_url(QueueName=name)["QueueUrl"]
+            except QueueMissingError:
+                raise QueueMissingError(missing(name)) from None
         return self._urls[name]
 
     def send_bodies(self, url: str, bodies: Sequence[str]) -> None:
