@@ -63,9 +63,7 @@ def celery_options(settings: Settings) -> dict[str, Any]:
             "visibility_timeout": settings.broker.visibility_s,
             "wait_time_seconds": SQS_WAIT_S,
             "queue_name_prefix": settings.sqs.prefix,
-            # Between two looks at whether a child is free; with 0 kombu looks without a pause, and
-            # a busy worker's main process takes a whole core.
-            "polling_interval": 0.05,
+            "polling_interval": 0,
             # These calls hold up the worker's event loop.
             "client-config": {
                 "connect_timeout": 5,

@@ -34,6 +34,7 @@ _CONNECT_S: Final = 5
 _ANSWER_S: Final = SQS_WAIT_S + 10
 _EMPTY_S: Final = 0.25
 """A poll that is open for this long has found its queue empty."""
+_LOOK_AGAIN_S: Final = 0.05
 _FIRST_PAUSE_S: Final = 0.5
 _LONGEST_PAUSE_S: Final = 20.0
 _BATCH: Final = 10
@@ -148,22 +149,21 @@ class Channel(SQS.Channel):
         self._queue_cache[queue_name_prefix] = answer["QueueUrl"]
 
     def _schedule_queue(self, queue: str) -> None:
-        if queue in self._active_queues and self._has_to_wait(queue):
-            interval_s = self.connection.polling_interval
-            self.hub.call_later(interval_s, self._schedule_queue, queue)
+        if queue in self._active_queues and (wait_s := self._wait_s(queue)):
+            self.hub.call_later(wait_s, self._schedule_queue, queue)
         else:
             super()._schedule_queue(queue)
 
-    def _has_to_wait(self, queue: str) -> bool:
+    def _wait_s(self, queue: str) -> float:
         now = time.monotonic()
         if now < self._polls[queue].not_before_s:
-            return True
+            return self._polls[queue].not_before_s - now
         for preferred in QUEUES[: QUEUES.index(queue)]:
             poll = self._polls[preferred]
             answered = poll.open_since_s is None or now - poll.open_since_s < _EMPTY_S
             if preferred in self._active_queues and poll.found and answered:
-                return True
-        return False
+                return _LOOK_AGAIN_S
+        return 0.0
 
     def _get_message_estimate(self, max_if_unlimited: int = SQS.SQS_MAX_MESSAGES) -> int:
         # All polls together ask for no more than there are free children, one each at least.
