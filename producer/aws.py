@@ -44,7 +44,7 @@ def connect_sqs() -> Any:
         retries={"mode": "standard", "total_max_attempts": 4},
     )
     with answering_sqs():
-        return boto3.client("sqs", config=config)
+        return boto3.Session().client("sqs", config=config)
 
 
 @contextmanager
@@ -86,7 +86,7 @@ def error_code(error: ClientError) -> str:
 
 def _explained(error: ClientError) -> SqsUnavailableError:
     code = error_code(error)
-    said = error.response.get("Error", {}).get("Message", "")
+    said = " ".join(str(error.response.get("Error", {}).get("Message", "")).split())[:300]
     action = error.operation_name
     if code in _MISSING:
         return QueueMissingError(missing("that was asked for"))

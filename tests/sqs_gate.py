@@ -1,0 +1,90 @@
+"""A gate in front of moto's SQS: counts what passes, and refuses what a test wants refused."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import threading
+from collections import Counter
+from http.client import HTTPConnection
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import urlsplit
+
+
+class SqsGate:
+    """An endpoint of SQS that a test can watch and disturb."""
+
+    def __init__(self, behind: str) -> None:
+        self.behind = urlsplit(behind).netloc
+        self.requests: Counter[str] = Counter()
+        """by action"""
+        self.entries: list[int] = []
+        """how many messages each batch of sends held"""
+        self.delivered: Counter[str] = Counter()
+        """how often each message was handed out, by its id"""
+        self.refusals: dict[str, list[tuple[int, dict]]] = {}
+        """by action: answers that its next requests get instead"""
+        self.not_taken: list[str] = []
+        """ids of entries that the next batch of sends does not take"""
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
+        self._server.daemon_threads = True
+        self.url = f"http://127.0.0.1:{self._server.server_port}"
+
+    def __enter__(self):
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+        return self
+
+    def __exit__(self, *_):
+        self._server.shutdown()
+        self._server.server_close()
+
+    def _handler(self):
+        gate = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_POST(self):
+                body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+                action = self.headers.get("X-Amz-Target", "").rpartition(".")[2]
+                # A client that was killed while it polled does not listen any more.
+                with contextlib.suppress(OSError):
+                    self._answer(*gate.pass_on(action, self.path, dict(self.headers), body))
+
+            def _answer(self, status, answer):
+                self.send_response(status)
+                self.send_header("Content-Type", "application/x-amz-json-1.0")
+                self.send_header("Content-Length", str(len(answer)))
+                self.end_headers()
+                self.wfile.write(answer)
+
+            def log_message(self, *_):
+                pass
+
+        return Handler
+
+    def pass_on(self, action, path, headers, body):
+        self.requests[action] += 1
+        if waiting := self.refusals.get(action):
+            status, answer = waiting.pop(0)
+            return status, json.dumps(answer).encode()
+        failed = []
+        if action == "SendMessageBatch":
+            request = json.loads(body)
+            self.entries.append(len(request["Entries"]))
+            refused, self.not_taken = self.not_taken, []
+            failed = [{"Id": id_, "Code": "InternalError", "SenderFault": False} for id_ in refused]
+            request["Entries"] = [e for e in request["Entries"] if e["Id"] not in refused]
+            body = json.dumps(request).encode()
+            headers["Content-Length"] = str(len(body))
+        connection = HTTPConnection(self.behind, timeout=60)
+        connection.request("POST", path, body, headers)
+        answer = connection.getresponse()
+        content = answer.read()
+        connection.close()
+        if failed:
+            content = json.dumps({**json.loads(content), "Failed": failed}).encode()
+        if action == "ReceiveMessage" and answer.status == 200:
+            for message in json.loads(content).get("Messages", []):
+                self.delivered[message["MessageId"]] += 1
+        return answer.status, content
