@@ -1,53 +1,185 @@
-"""The same fleet with its queue on SQS and a small Redis for ledger and results."""
+"""A fleet with its queues on SQS and a small Redis for ledger, results and events."""
 
 from __future__ import annotations
 
+import os
+import signal
+import time
+
 import pytest
 
+from pixfleet.config.settings import Settings
 from pixfleet.producer import ImageJob, Producer, Recipe, VariantSpec
+from pixfleet.producer.queues import SqsQueues
 from pixfleet.workers.fleet.process import WorkerProcess
 from tests.hostile import photo
+from tests.sqs_gate import SqsGate
+
+SMALL = Recipe(
+    name="small", variants=(VariantSpec(name="v", width=90, formats=("jpeg",)),), features=()
+)
+LONG = Recipe(
+    name="long",
+    variants=(VariantSpec(name="v", width=4000, enlarge=True, formats=("avif",)),),
+    objective="smallest",
+    features=(),
+)
 
 
-@pytest.mark.timeout(180)
-def test_jobs_sent_through_sqs_end_fused_and_fanned_out(
-    aws,  # noqa: ARG001 (its environment is what counts)
-    valkey,
-    tmp_path,
-    state,
-):
-    broker = "sqs://"
-    picture = tmp_path / "picture.jpg"
-    picture.write_bytes(photo("JPEG", (1800, 1200)))
+class SqsFleet:
+    """A worker, a producer, and the gate through which both see SQS."""
+
+    def __init__(self, gate, redis_url, state) -> None:
+        self.gate = gate
+        self.state = state
+        self.out = state / "out"
+        self.source = state / "picture.jpg"
+        self.source.write_bytes(photo("JPEG", (1800, 1200)))
+        self.producer = Producer("sqs://", ledger=redis_url)
+        self.environment = {
+            "PIXFLEET_LEDGER": redis_url,
+            "PIXFLEET_STATE": str(state),
+            "PIXFLEET_MEMO_ENABLED": "false",
+        }
+
+    def worker(self, children=2, **environment):
+        return WorkerProcess(
+            self.producer.ledger.redis,
+            children=children,
+            environment=self.environment | environment,
+            log=self.state / "worker.log",
+        )
+
+    @property
+    def log(self) -> str:
+        return (self.state / "worker.log").read_text()
+
+    def job(self, recipe=SMALL, queue="bulk"):
+        return ImageJob(
+            source=str(self.source), output=str(self.out), recipe=recipe, queue=queue, tenant="t"
+        )
+
+    def submit(self, *arguments, **options):
+        return self.producer.submit(self.job(*arguments, **options))
+
+
+@pytest.fixture
+def fleet(aws, sqs, valkey, state, monkeypatch):  # noqa: ARG001 (its environment is what counts)
+    with SqsGate(aws) as gate:
+        monkeypatch.setenv("AWS_ENDPOINT_URL_SQS", gate.url)
+        yield SqsFleet(gate, valkey.redis_url, state)
+
+
+def eventually(question, timeout_s=30):
+    """The first true answer."""
+    deadline = time.monotonic() + timeout_s
+    while not (answer := question()):
+        assert time.monotonic() < deadline, "it did not come true in time"
+        time.sleep(0.05)
+    return answer
+
+
+def test_jobs_end_fused_and_fanned_out_for_few_requests_each(fleet):
+    SqsQueues(Settings.load()).create()
     variants = tuple(
         VariantSpec(name=f"w{width}", width=width, formats=("jpeg",)) for width in (1700, 1600, 90)
     )
-    producer = Producer(broker, ledger=valkey.redis_url)
-    environment = {
-        "PIXFLEET_BROKER": broker,
-        "PIXFLEET_LEDGER": valkey.redis_url,
-        "PIXFLEET_STATE": str(state),
-    }
-    worker = WorkerProcess(
-        producer.ledger.redis, children=2, environment=environment, log=state / "worker.log"
-    )
-    with worker:
+    recipes = [Recipe(name="r", variants=variants, quality=quality) for quality in (40, 45)]
+    queues = ("bulk", "interactive")
+    with fleet.worker() as worker:
         worker.wait_ready()
         handles = [
-            producer.submit(
-                ImageJob(
-                    source=str(picture),
-                    output=str(tmp_path / queue),
-                    recipe=Recipe(name="r", variants=variants, quality=quality),
-                    queue=queue,
-                )
-            )
-            for queue, quality in (("bulk", 40), ("interactive", 45))
+            fleet.submit(recipe, queue=queue) for recipe, queue in zip(recipes, queues, strict=True)
         ]
         manifests = [handle.result(120) for handle in handles]
+        assert [manifest.status for manifest in manifests] == ["done", "done"], manifests
+        assert [manifest.plan.execution for manifest in manifests] == ["fused", "fanout"]
+        assert all((fleet.out / variant.path).is_file() for variant in manifests[0].variants)
 
-    assert [manifest.status for manifest in manifests] == ["done", "done"], manifests
-    assert [manifest.plan.execution for manifest in manifests] == ["fused", "fanout"]
-    for queue, manifest in zip(("bulk", "interactive"), manifests, strict=True):
-        assert [variant.width for variant in manifest.variants] == [1700, 1600, 90]
-        assert all((tmp_path / queue / variant.path).is_file() for variant in manifest.variants)
+        fleet.gate.requests.clear()
+        for handle in list(fleet.producer.submit_many(fleet.job() for _ in range(40))):
+            assert handle.result(60).status == "done"
+        eventually(lambda: fleet.gate.requests["DeleteMessage"] == 40)
+        assert fleet.gate.requests["SendMessageBatch"] == 4
+        # One delivery and one acknowledgement each, and a few polls that found nothing.
+        assert sum(fleet.gate.requests.values()) <= 40 * 2 + 4 + 8, fleet.gate.requests
+
+
+def test_an_idle_worker_takes_a_job_at_once_though_its_polls_last_20_s(fleet):
+    SqsQueues(Settings.load()).create()
+    with fleet.worker() as worker:
+        worker.wait_ready()
+        fleet.submit().result(60)
+        time.sleep(1)  # every queue's poll is open and has found nothing
+        for queue in ("interactive", "bulk"):
+            began_s = time.monotonic()
+            fleet.submit(queue=queue).result(60)
+            assert time.monotonic() - began_s < 5
+
+
+def test_interactive_jobs_pass_a_backlog_of_bulk(fleet):
+    SqsQueues(Settings.load()).create()
+    bulk = list(fleet.producer.submit_many(fleet.job() for _ in range(120)))
+    interactive = list(fleet.producer.submit_many(fleet.job(queue="interactive") for _ in range(30)))
+    with fleet.worker() as worker:
+        worker.wait_ready()
+        for handle in interactive:
+            assert handle.result(60).status == "done"
+        ended = sum(handle.status().state == "done" for handle in bulk)
+        # Taking turns, as kombu's own transport does, it would be thirty at least.
+        assert ended < 25
+
+
+def test_a_worker_waits_for_queues_that_are_not_made_and_says_how_to_make_them(fleet):
+    with fleet.worker() as worker:
+        eventually(lambda: "make it: pixfleet queues create" in fleet.log)
+        SqsQueues(Settings.load()).create()
+        worker.wait_ready()
+        assert fleet.submit().result(60).status == "done"
+
+
+@pytest.mark.parametrize(
+    ("status", "answer"),
+    [
+        pytest.param(503, {}, id="unavailable"),
+        pytest.param(400, {"__type": "com.amazonaws.sqs#RequestThrottled"}, id="throttled"),
+        pytest.param(403, {"__type": "com.amazonaws.sqs#AccessDenied"}, id="denied"),
+    ],
+)
+def test_a_worker_survives_polls_that_sqs_refuses(fleet, status, answer):
+    SqsQueues(Settings.load()).create()
+    fleet.gate.refusals["ReceiveMessage"] = [(status, answer)] * 5
+    with fleet.worker() as worker:
+        worker.wait_ready()
+        assert fleet.submit().result(60).status == "done"
+        assert worker.exit_code is None
+        assert "sqs.poll_failed" in fleet.log
+
+
+def test_a_long_job_is_delivered_once_and_again_soon_after_its_worker_was_killed(fleet, monkeypatch):
+    monkeypatch.setenv("PIXFLEET_VISIBILITY_TIMEOUT_S", "4")
+    SqsQueues(Settings.load()).create()
+    with fleet.worker(children=1) as worker:
+        worker.wait_ready()
+        handle = fleet.submit(LONG)
+        eventually(lambda: handle.status().state == "running")
+        time.sleep(7)
+        assert handle.status().state == "running", "too short a job to prove anything"
+        assert list(fleet.gate.delivered.values()) == [1]
+        (pid,) = (int(line) for line in [worker._process.pid])  # noqa: SLF001
+        os.killpg(pid, signal.SIGKILL)
+        killed_s = time.monotonic()
+    with fleet.worker(children=1) as worker:
+        eventually(lambda: list(fleet.gate.delivered.values()) == [2])
+        assert time.monotonic() - killed_s < 4 + 8
+        worker.stop(at_once=True)
+
+
+def test_what_a_stopping_worker_gives_back_is_there_for_others_at_once(fleet):
+    SqsQueues(Settings.load()).create()
+    with fleet.worker(children=1, PIXFLEET_WORKER_SOFT_SHUTDOWN_S="0.2") as worker:
+        worker.wait_ready()
+        handle = fleet.submit(LONG)
+        eventually(lambda: handle.status().state == "running")
+    bulk = next(depth for depth in SqsQueues(Settings.load()).depths() if depth.queue == "bulk")
+    assert (bulk.waiting, bulk.in_flight) == (1, 0)
