@@ -79,7 +79,7 @@ def eventually(question, timeout_s=30):
     return answer
 
 
-def test_jobs_end_fused_and_fanned_out_for_few_requests_each(fleet):
+def test_jobs_end_fused_and_fanned_out_at_once_and_for_few_requests(fleet):
     SqsQueues(Settings.load()).create()
     variants = tuple(
         VariantSpec(name=f"w{width}", width=width, formats=("jpeg",)) for width in (1700, 1600, 90)
@@ -96,6 +96,12 @@ def test_jobs_end_fused_and_fanned_out_for_few_requests_each(fleet):
         assert [manifest.plan.execution for manifest in manifests] == ["fused", "fanout"]
         assert all((fleet.out / variant.path).is_file() for variant in manifests[0].variants)
 
+        time.sleep(1)  # the poll of every queue is open, for 20 s, and has found nothing
+        for queue in queues:
+            began_s = time.monotonic()
+            fleet.submit(queue=queue).result(60)
+            assert time.monotonic() - began_s < 5
+
         fleet.gate.requests.clear()
         for handle in list(fleet.producer.submit_many(fleet.job() for _ in range(40))):
             assert handle.result(60).status == "done"
@@ -105,22 +111,12 @@ def test_jobs_end_fused_and_fanned_out_for_few_requests_each(fleet):
         assert sum(fleet.gate.requests.values()) <= 40 * 2 + 4 + 8, fleet.gate.requests
 
 
-def test_an_idle_worker_takes_a_job_at_once_though_its_polls_last_20_s(fleet):
-    SqsQueues(Settings.load()).create()
-    with fleet.worker() as worker:
-        worker.wait_ready()
-        fleet.submit().result(60)
-        time.sleep(1)  # every queue's poll is open and has found nothing
-        for queue in ("interactive", "bulk"):
-            began_s = time.monotonic()
-            fleet.submit(queue=queue).result(60)
-            assert time.monotonic() - began_s < 5
-
-
 def test_interactive_jobs_pass_a_backlog_of_bulk(fleet):
     SqsQueues(Settings.load()).create()
     bulk = list(fleet.producer.submit_many(fleet.job() for _ in range(120)))
-    interactive = list(fleet.producer.submit_many(fleet.job(queue="interactive") for _ in range(30)))
+    interactive = list(
+        fleet.producer.submit_many(fleet.job(queue="interactive") for _ in range(30))
+    )
     with fleet.worker() as worker:
         worker.wait_ready()
         for handle in interactive:
@@ -138,41 +134,40 @@ def test_a_worker_waits_for_queues_that_are_not_made_and_says_how_to_make_them(f
         assert fleet.submit().result(60).status == "done"
 
 
-@pytest.mark.parametrize(
-    ("status", "answer"),
-    [
-        pytest.param(503, {}, id="unavailable"),
-        pytest.param(400, {"__type": "com.amazonaws.sqs#RequestThrottled"}, id="throttled"),
-        pytest.param(403, {"__type": "com.amazonaws.sqs#AccessDenied"}, id="denied"),
-    ],
-)
-def test_a_worker_survives_polls_that_sqs_refuses(fleet, status, answer):
+def test_a_worker_survives_polls_that_sqs_refuses(fleet):
     SqsQueues(Settings.load()).create()
-    fleet.gate.refusals["ReceiveMessage"] = [(status, answer)] * 5
+    fleet.gate.refusals["ReceiveMessage"] = [
+        (503, {}),
+        (400, {"__type": "com.amazonaws.sqs#RequestThrottled"}),
+        (403, {"__type": "com.amazonaws.sqs#AccessDenied"}),
+    ] * 2
     with fleet.worker() as worker:
         worker.wait_ready()
         assert fleet.submit().result(60).status == "done"
         assert worker.exit_code is None
-        assert "sqs.poll_failed" in fleet.log
+        assert fleet.log.count("sqs.poll_failed") == 6
 
 
-def test_a_long_job_is_delivered_once_and_again_soon_after_its_worker_was_killed(fleet, monkeypatch):
+def test_a_long_job_is_delivered_once_and_again_soon_after_its_worker_was_killed(
+    fleet, monkeypatch
+):
     monkeypatch.setenv("PIXFLEET_VISIBILITY_TIMEOUT_S", "4")
     SqsQueues(Settings.load()).create()
-    with fleet.worker(children=1) as worker:
-        worker.wait_ready()
+    with fleet.worker(children=1) as one, fleet.worker(children=1) as other:
+        one.wait_ready()
+        other.wait_ready()
         handle = fleet.submit(LONG)
         eventually(lambda: handle.status().state == "running")
-        time.sleep(7)
+        time.sleep(7)  # nothing but its renewal hides it from the idle worker
         assert handle.status().state == "running", "too short a job to prove anything"
         assert list(fleet.gate.delivered.values()) == [1]
-        (pid,) = (int(line) for line in [worker._process.pid])  # noqa: SLF001
-        os.killpg(pid, signal.SIGKILL)
+        child = int(handle.status().worker.rpartition(":")[2])
+        os.killpg(os.getpgid(child), signal.SIGKILL)
         killed_s = time.monotonic()
-    with fleet.worker(children=1) as worker:
-        eventually(lambda: list(fleet.gate.delivered.values()) == [2])
+        eventually(lambda: list(fleet.gate.delivered.values())[0] == 2)
         assert time.monotonic() - killed_s < 4 + 8
-        worker.stop(at_once=True)
+        for worker in (one, other):
+            worker.stop(at_once=True)
 
 
 def test_what_a_stopping_worker_gives_back_is_there_for_others_at_once(fleet):
