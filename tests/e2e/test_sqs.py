@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import os
 import signal
+import subprocess
 import time
+from http.client import HTTPConnection
 
 import pytest
+from celery import Celery
 
+from pixfleet.config.contract import TASK_PREPARE
 from pixfleet.config.settings import Settings
 from pixfleet.producer import ImageJob, Producer, Recipe, VariantSpec
 from pixfleet.producer.queues import SqsQueues
 from pixfleet.workers.fleet.process import WorkerProcess
 from tests.hostile import photo
 from tests.sqs_gate import SqsGate
+
+from .conftest import PIXFLEET
+from .test_up import free_port
 
 SMALL = Recipe(
     name="small", variants=(VariantSpec(name="v", width=90, formats=("jpeg",)),), features=()
@@ -164,7 +173,7 @@ def test_a_long_job_is_delivered_once_and_again_soon_after_its_worker_was_killed
         child = int(handle.status().worker.rpartition(":")[2])
         os.killpg(os.getpgid(child), signal.SIGKILL)
         killed_s = time.monotonic()
-        eventually(lambda: list(fleet.gate.delivered.values())[0] == 2)
+        eventually(lambda: next(iter(fleet.gate.delivered.values())) == 2)
         assert time.monotonic() - killed_s < 4 + 8
         for worker in (one, other):
             worker.stop(at_once=True)
@@ -178,3 +187,60 @@ def test_what_a_stopping_worker_gives_back_is_there_for_others_at_once(fleet):
         eventually(lambda: handle.status().state == "running")
     bulk = next(depth for depth in SqsQueues(Settings.load()).depths() if depth.queue == "bulk")
     assert (bulk.waiting, bulk.in_flight) == (1, 0)
+
+
+def test_flower_shows_the_tasks_and_the_worker_of_a_fleet_on_sqs(fleet):
+    SqsQueues(Settings.load()).create()
+    port = free_port()
+    environment = {
+        **os.environ,
+        **fleet.environment,
+        "PIXFLEET_MONITOR_FLOWER_PORT": str(port),
+        "FLOWER_BASIC_AUTH": "operator:secret",
+    }
+    flower = subprocess.Popen([PIXFLEET, "flower"], env=environment, start_new_session=True)
+    try:
+        eventually(lambda: flower_answers(port, "/api/tasks")[0] == 200)
+        assert flower_answers(port, "/api/tasks", password="wrong")[0] == 401
+        with fleet.worker() as worker:
+            worker.wait_ready()
+            handle = fleet.submit()
+            assert handle.result(60).status == "done"
+
+            def shown():
+                tasks = json.loads(flower_answers(port, "/api/tasks")[1])
+                return tasks.get(handle.id, {}).get("state") == "SUCCESS" and tasks[handle.id]
+
+            task = eventually(shown)
+            assert task["name"] == TASK_PREPARE
+            assert task["worker"] == worker.name
+            workers = json.loads(flower_answers(port, "/workers?json=1")[1])["data"]
+            assert [(w["hostname"], w["status"]) for w in workers] == [(worker.name, True)]
+    finally:
+        os.killpg(flower.pid, signal.SIGTERM)
+        flower.wait(20)
+
+
+def flower_answers(port, path, password="secret"):
+    """Status and body; status 0 while nobody listens."""
+    token = base64.b64encode(f"operator:{password}".encode()).decode()
+    connection = HTTPConnection("127.0.0.1", port, timeout=10)
+    try:
+        connection.request("GET", path, headers={"Authorization": f"Basic {token}"})
+        answer = connection.getresponse()
+        return answer.status, answer.read().decode()
+    except OSError:
+        return 0, ""
+    finally:
+        connection.close()
+
+
+def test_events_that_redis_does_not_take_hold_up_nothing():
+    app = Celery(events="pixfleet.workers.fleet.telemetry:FleetEvents")
+    app.conf.result_backend = "redis://127.0.0.1:1/0"
+    dispatcher = app.events.Dispatcher(hostname="w")
+    began_s = time.monotonic()
+    for _ in range(5_000):
+        dispatcher.send("worker-heartbeat")
+    assert time.monotonic() - began_s < 3
+    dispatcher.close()
