@@ -87,7 +87,7 @@ def error_code(error: ClientError) -> str:
 def _explained(error: ClientError) -> SqsUnavailableError:
     code = error_code(error)
     said = " ".join(str(error.response.get("Error", {}).get("Message", "")).split())[:300]
-    action = error.operation_name
+    action = error.operation_name.removesuffix("Batch")  # so IAM names the right
     if code in _MISSING:
         return QueueMissingError(missing("that was asked for"))
     if code.startswith("AccessDenied"):
