@@ -90,7 +90,7 @@ def _explained(error: ClientError) -> SqsUnavailableError:
     action = error.operation_name.removesuffix("Batch")  # so IAM names the right
     if code in _MISSING:
         return QueueMissingError(missing("that was asked for"))
-    if code.startswith("AccessDenied"):
+    if code.startswith("AccessDenied") or code == "403":
         return SqsUnavailableError(
             f"SQS: access denied to sqs:{action} ({said}); docs/sqs.md has the policy that a "
             "producer, a worker and an operator need"

@@ -104,13 +104,15 @@ class SqsGate:
         wait_s = request.get("WaitTimeSeconds", 20)
         body = json.dumps({**request, "WaitTimeSeconds": 0}).encode()
         deadline = time.monotonic() + wait_s
-        while True:
+        status, content = 200, b"{}"
+        while not gone():
             status, content = self._ask(path, headers, body)
             if status != 200 or json.loads(content).get("Messages"):
-                return status, content
-            if time.monotonic() > deadline or gone():
-                return status, content
+                break
+            if time.monotonic() > deadline:
+                break
             time.sleep(0.03)
+        return status, content
 
     def _ask(self, path, headers, body):
         connection = HTTPConnection(self.behind, timeout=60)

@@ -9,14 +9,18 @@ import signal
 import subprocess
 import time
 from http.client import HTTPConnection
+from pathlib import Path
 
+import boto3
 import pytest
 from celery import Celery
 
 from pixfleet.config.contract import TASK_PREPARE
+from pixfleet.config.queues import QUEUES
 from pixfleet.config.settings import Settings
-from pixfleet.producer import ImageJob, Producer, Recipe, VariantSpec
+from pixfleet.producer import ImageJob, Producer, Recipe, SqsUnavailableError, VariantSpec
 from pixfleet.producer.queues import SqsQueues
+from pixfleet.producer.sqs import SqsSender
 from pixfleet.workers.fleet.process import WorkerProcess
 from tests.hostile import photo
 from tests.sqs_gate import SqsGate
@@ -26,6 +30,9 @@ from .test_up import free_port
 
 SMALL = Recipe(
     name="small", variants=(VariantSpec(name="v", width=90, formats=("jpeg",)),), features=()
+)
+SEVERAL = tuple(
+    VariantSpec(name=f"w{width}", width=width, formats=("jpeg",)) for width in (1700, 1600, 90)
 )
 LONG = Recipe(
     name="long",
@@ -90,10 +97,7 @@ def eventually(question, timeout_s=30):
 
 def test_jobs_end_fused_and_fanned_out_at_once_and_for_few_requests(fleet):
     SqsQueues(Settings.load()).create()
-    variants = tuple(
-        VariantSpec(name=f"w{width}", width=width, formats=("jpeg",)) for width in (1700, 1600, 90)
-    )
-    recipes = [Recipe(name="r", variants=variants, quality=quality) for quality in (40, 45)]
+    recipes = [Recipe(name="r", variants=SEVERAL, quality=quality) for quality in (40, 45)]
     queues = ("bulk", "interactive")
     with fleet.worker() as worker:
         worker.wait_ready()
@@ -181,7 +185,8 @@ def test_a_long_job_is_delivered_once_and_again_soon_after_its_worker_was_killed
 
 def test_what_a_stopping_worker_gives_back_is_there_for_others_at_once(fleet):
     SqsQueues(Settings.load()).create()
-    with fleet.worker(children=1, PIXFLEET_WORKER_SOFT_SHUTDOWN_S="0.2") as worker:
+    # With a free child its own poll is open too, and must not get what it gives back.
+    with fleet.worker(children=2, PIXFLEET_WORKER_SOFT_SHUTDOWN_S="0.2") as worker:
         worker.wait_ready()
         handle = fleet.submit(LONG)
         eventually(lambda: handle.status().state == "running")
@@ -219,6 +224,74 @@ def test_flower_shows_the_tasks_and_the_worker_of_a_fleet_on_sqs(fleet):
     finally:
         os.killpg(flower.pid, signal.SIGTERM)
         flower.wait(20)
+
+
+def test_the_rights_in_the_docs_are_enough_for_each_who_needs_them(
+    aws,  # noqa: ARG001 (its environment is what counts)
+    sqs,  # noqa: ARG001 (ditto)
+    valkey,
+    state,
+    monkeypatch,
+):
+    text = (Path(__file__).parents[2] / "docs" / "sqs.md").read_text()
+    policies = [json.loads(part.split("```")[0]) for part in text.split("```json")[1:]]
+    keys = {policy["Statement"][0]["Sid"]: user_with(policy) for policy in policies}
+    monkeypatch.setattr("moto.settings.INITIAL_NO_AUTH_ACTION_COUNT", 0)
+
+    def become(sid):
+        for name, value in keys[sid].items():
+            monkeypatch.setenv(name, value)
+
+    become("PixfleetProducer")
+    with pytest.raises(SqsUnavailableError, match=r"access denied to sqs:CreateQueue.*docs/sqs.md"):
+        SqsQueues(Settings.load()).create()
+    become("PixfleetOperator")
+    operator = SqsQueues(Settings.load())
+    assert len(operator.create()) == 2 * len(QUEUES)
+    assert operator.differences() == []
+    become("PixfleetProducer")
+    fleet = SqsFleet(None, valkey.redis_url, state)
+    fanned_out = fleet.submit(
+        Recipe(name="r", variants=SEVERAL[:2], quality=40), queue="interactive"
+    )
+    SqsSender(Settings.load().sqs).send("bulk-dead", [b"{}"])
+    worker_may = fleet.worker(
+        **keys["PixfleetWorker"],
+        PIXFLEET_WORKER_SOFT_SHUTDOWN_S="0.2",
+        PIXFLEET_VISIBILITY_TIMEOUT_S="2",
+    )
+    with worker_may as worker:
+        worker.wait_ready()
+        assert fanned_out.result(60).plan.execution == "fanout"
+        handle = fleet.submit(LONG)
+        eventually(lambda: handle.status().state == "running")
+        time.sleep(1)  # a renewal
+    assert "AccessDenied" not in fleet.log
+    assert "access denied" not in fleet.log
+    become("PixfleetOperator")
+    depths = {depth.queue: depth for depth in operator.depths()}
+    assert (depths["bulk"].waiting + depths["bulk"].in_flight, depths["bulk"].dead) == (1, 1)
+    assert len(operator.dead("bulk", 10)) == operator.replay("bulk", 10) == 1
+
+
+def user_with(policy):
+    """The keys of a new user who has the policy's rights."""
+    (statement,) = policy["Statement"]
+    # moto knows batches by their own names, and no resources.
+    batches = {f"{action}Batch" for action in statement["Action"]}
+    document = {
+        **policy,
+        "Statement": [{**statement, "Action": [*statement["Action"], *batches], "Resource": "*"}],
+    }
+    iam = boto3.client("iam")
+    name = f"user-{time.time_ns():x}"
+    iam.create_user(UserName=name)
+    iam.put_user_policy(UserName=name, PolicyName="p", PolicyDocument=json.dumps(document))
+    key = iam.create_access_key(UserName=name)["AccessKey"]
+    return {
+        "AWS_ACCESS_KEY_ID": key["AccessKeyId"],
+        "AWS_SECRET_ACCESS_KEY": key["SecretAccessKey"],
+    }
 
 
 def flower_answers(port, path, password="secret"):

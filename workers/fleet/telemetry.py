@@ -33,8 +33,11 @@ class RedisDispatcher(EventDispatcher):
         app: Any = self.app
         self._unsent: queue.Queue[tuple[Any, ...] | None] = queue.Queue(_MOST)
         self._thread = threading.Thread(target=self._send_all, name="events", daemon=True)
-        super().__init__(Connection(app.conf.result_backend), **kwargs)
+        self._redis = Connection(app.conf.result_backend)
+        super().__init__(self._redis, **kwargs)
         self.buffer_while_offline = False
+        # Celery closes what it finds there before the last events are sent.
+        self.connection = None
         self._thread.start()
 
     def _publish(self, *args: Any, **kwargs: Any) -> None:
@@ -71,6 +74,7 @@ class RedisDispatcher(EventDispatcher):
             self._unsent.put(None, timeout=_LAST_S)
         self._thread.join(_LAST_S)
         super().close()
+        self._redis.release()
 
 
 class FleetEvents(Events):
