@@ -23,6 +23,7 @@ from pixfleet.producer.cli import app
 from pixfleet.producer.envelope import envelope
 from pixfleet.producer.queues import SqsQueues
 from pixfleet.producer.sqs import SqsSender
+from pixfleet.workers.doctor import examine
 from tests.sqs_gate import SqsGate
 
 
@@ -95,6 +96,21 @@ def test_check_names_each_difference_and_the_command_that_mends_it(pixfleet, sqs
     pixfleet("queues", "create", PIXFLEET_VISIBILITY_TIMEOUT_S="60")
     code, _, said = pixfleet("queues", "check", PIXFLEET_VISIBILITY_TIMEOUT_S="60")
     assert code == 0, said
+
+
+def test_doctor_looks_at_the_queues(sqs, valkey, monkeypatch):
+    monkeypatch.setenv("PIXFLEET_LEDGER", valkey.redis_url)
+
+    def found():
+        return next(finding for finding in examine(None) if finding.part == "queues")
+
+    assert found().level == "bad"
+    assert f"{sqs}bulk-dead" in found().found
+    assert "pixfleet queues create" in found().mend
+    SqsQueues(Settings.load()).create()
+    assert found().level == "ok"
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
+    assert "may this machine reach it" in found().mend
 
 
 def test_list_counts_what_waits_is_in_flight_and_is_dead(pixfleet, sqs):
