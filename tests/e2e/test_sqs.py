@@ -118,7 +118,7 @@ def test_jobs_end_fused_and_fanned_out_at_once_and_for_few_requests(fleet):
         fleet.gate.requests.clear()
         for handle in list(fleet.producer.submit_many(fleet.job() for _ in range(40))):
             assert handle.result(60).status == "done"
-        eventually(lambda: fleet.gate.requests["DeleteMessage"] == 40)
+        eventually(lambda: fleet.gate.requests["DeleteMessage"] >= 40)
         assert fleet.gate.requests["SendMessageBatch"] == 4
         # One delivery and one acknowledgement each, and a few polls that found nothing.
         assert sum(fleet.gate.requests.values()) <= 40 * 2 + 4 + 8, fleet.gate.requests
