@@ -128,23 +128,26 @@ class Channel(SQS.Channel):
     def asynsqs(self, queue: str | None = None) -> AsyncSQSConnection:
         """As kombu's, with time limits and answers for failures."""
         if self._asynsqs is None:
+            self._http_client = TimedCurl(self.hub)
             names = self.get_message_attributes
             self._asynsqs = PollConnection(
                 sqs_connection=self.sqs(queue=queue),
                 region=self.region,
-                http_client=self._client(),
+                http_client=self._http_client,
                 message_system_attribute_names=names.get("MessageSystemAttributeNames"),
                 message_attribute_names=names.get("MessageAttributeNames"),
             )
         return self._asynsqs
 
-    def _client(self) -> TimedCurl:
-        self._http_client = getattr(self.hub, "_current_http_client", None)
-        if self._http_client is None:
-            self._http_client = TimedCurl(self.hub)
-            # Where kombu looks for it, and closes it with the hub.
-            self.hub._current_http_client = self._http_client  # noqa: SLF001
-        return self._http_client
+    def basic_cancel(self, consumer_tag: str) -> None:
+        """As kombu's; with the last one the open polls end.
+
+        They would get what this worker gives back a moment later, and take it to its grave.
+        """
+        super().basic_cancel(consumer_tag)
+        if not self._consumers and self._http_client:
+            self._http_client.close()
+            self._http_client = self._asynsqs = None
 
     def _update_queue_cache(self, queue_name_prefix: str) -> None:
         if queue_name_prefix == self.queue_name_prefix:
@@ -198,9 +201,6 @@ class Channel(SQS.Channel):
             super()._put(queue, message, **kwargs)
             return
         tag = message["properties"]["delivery_tag"]
-        if not self._active_queues and self._http_client:
-            # Nothing is consumed any more, but polls are still open, and would get it.
-            self._http_client.close()
         with self._settling:
             self.qos.ack(tag)  # of what is delivered; SQS keeps the message
             try:
