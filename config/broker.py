@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from kombu.entity import Queue
 
 from .contract import TASK_ENCODE, TASK_FINALIZE, TASK_NOTIFY, TASK_SUMMARIZE
-from .queues import BULK, ENCODE, QUEUES
+from .queues import BULK, ENCODE, QUEUES, SQS_WAIT_S
 
 if TYPE_CHECKING:
     from .settings import Settings
@@ -18,7 +18,7 @@ def celery_options(settings: Settings) -> dict[str, Any]:
     worker = settings.worker
     options: dict[str, Any] = {
         "broker_url": _verified(settings.broker.broker),
-        "result_backend": _backend(settings),
+        "result_backend": redis_url(settings),
         "redis_socket_connect_timeout": 5,
         "redis_socket_timeout": 30,
         "result_expires": settings.result.ttl_s,
@@ -58,15 +58,22 @@ def celery_options(settings: Settings) -> dict[str, Any]:
         # A broker that is full, or not yet the primary, answers with errors: it is awaited.
         "broker_channel_error_retry": True,
     }
-    if settings.broker.broker.startswith("sqs:"):
+    if settings.broker.on_sqs:
         options["broker_transport_options"] = {
-            "visibility_timeout": settings.broker.visibility_timeout_s,
-            "wait_time_seconds": 20,
+            "visibility_timeout": settings.broker.visibility_s,
+            "wait_time_seconds": SQS_WAIT_S,
+            "queue_name_prefix": settings.sqs.prefix,
             "polling_interval": 0,
+            # These calls hold up the worker's event loop.
+            "client-config": {
+                "connect_timeout": 5,
+                "read_timeout": 10,
+                "retries": {"mode": "standard", "total_max_attempts": 3},
+            },
         }
     else:
         options["broker_transport_options"] = {
-            "visibility_timeout": settings.broker.visibility_timeout_s,
+            "visibility_timeout": settings.broker.visibility_s,
             # The default sweep finds a killed worker's message only after 90 s.
             "unacked_restore_interval": 5,
             "unacked_restore_throttle": 1,
@@ -81,7 +88,8 @@ def celery_options(settings: Settings) -> dict[str, Any]:
     return options
 
 
-def _backend(settings: Settings) -> str:
+def redis_url(settings: Settings) -> str:
+    """The Redis of results and ledger, in Celery's form."""
     url = settings.broker.ledger or settings.broker.broker
     if url.startswith("unix://"):
         return "redis+socket://" + url.removeprefix("unix://").replace("db=", "virtual_host=")

@@ -18,3 +18,6 @@ HOMES: Final = (INTERACTIVE, BULK)
 """Where jobs wait for their turn."""
 QUEUES: Final = (INTERACTIVE, ENCODE, LARGE, BULK)
 """In the order in which a worker prefers them."""
+
+SQS_WAIT_S: Final = 20
+"""Seconds that SQS holds the poll of an empty queue open: its most."""

@@ -45,10 +45,40 @@ class BrokerSettings(BaseSettings):
         description="URL of the Redis for ledger, results and memo index; empty: the broker's",
     )
     visibility_timeout_s: int = Field(
-        default=900,
+        default=0,
+        ge=0,
+        le=43_200,
+        description="seconds after which an unacknowledged message is delivered again; 0: 900 on "
+        "Redis, where it must be above the hard time limit, 120 on SQS, where workers renew it",
+    )
+
+    @property
+    def on_sqs(self) -> bool:
+        """Queues on SQS; else they are lists in Redis."""
+        return self.broker.startswith("sqs:")
+
+    @property
+    def visibility_s(self) -> int:
+        """``visibility_timeout_s``, or the default of the broker's kind."""
+        return self.visibility_timeout_s or (120 if self.on_sqs else 900)
+
+
+class SqsSettings(BaseSettings):
+    """Queues on SQS; region, endpoint and credentials come from AWS's own environment."""
+
+    model_config = _group("SQS_")
+
+    prefix: str = Field(
+        default="pixfleet-",
+        pattern=r"^[A-Za-z0-9_-]{0,60}$",
+        description="what the names of the queues begin with",
+    )
+    max_receives: int = Field(
+        default=10,
         ge=1,
-        description="seconds after which an unacknowledged message is delivered again; above the "
-        "hard time limit",
+        le=1000,
+        description="deliveries after which a message goes to its dead-letter queue; above "
+        "PIXFLEET_WORKER_MAX_ATTEMPTS",
     )
 
 
@@ -283,6 +313,7 @@ class MonitorSettings(BaseSettings):
 GROUPS: tuple[type[BaseSettings], ...] = (
     BrokerSettings,
     QueueSettings,
+    SqsSettings,
     WorkerSettings,
     SpotSettings,
     LimitSettings,
@@ -306,6 +337,7 @@ class Settings(BaseSettings):
 
     broker: BrokerSettings
     queue: QueueSettings
+    sqs: SqsSettings
     worker: WorkerSettings
     spot: SpotSettings
     limits: LimitSettings
@@ -331,6 +363,7 @@ class Settings(BaseSettings):
             settings = cls.model_construct(
                 broker=BrokerSettings(),
                 queue=QueueSettings(),
+                sqs=SqsSettings(),
                 worker=WorkerSettings(),
                 spot=SpotSettings(),
                 limits=LimitSettings(),
@@ -354,19 +387,47 @@ class Settings(BaseSettings):
                 f"({settings.worker.hard_time_limit_s} s), or a slow job is killed before it can "
                 "say why"
             )
-        if settings.broker.visibility_timeout_s <= settings.worker.hard_time_limit_s:
+        if settings.broker.on_sqs:
+            settings.check_sqs()
+        elif settings.broker.visibility_s <= settings.worker.hard_time_limit_s:
             raise SettingsError(
                 "PIXFLEET_VISIBILITY_TIMEOUT_S "
-                f"({settings.broker.visibility_timeout_s} s) must be above "
+                f"({settings.broker.visibility_s} s) must be above "
                 f"PIXFLEET_WORKER_HARD_TIME_LIMIT_S ({settings.worker.hard_time_limit_s} s), "
                 "or long jobs run twice"
             )
         return settings
 
+    def check_sqs(self) -> None:
+        """What holds for a fleet whose queues are on SQS.
+
+        Raises:
+            SettingsError: a setting contradicts another.
+        """
+        if self.broker.broker != "sqs://":
+            raise SettingsError(
+                "PIXFLEET_BROKER: for SQS it is just sqs://, without host or keys; region, "
+                "endpoint and credentials come from AWS_REGION, AWS_ENDPOINT_URL_SQS, a role, ..."
+            )
+        if self.sqs.max_receives <= self.worker.max_attempts:
+            raise SettingsError(
+                f"PIXFLEET_SQS_MAX_RECEIVES ({self.sqs.max_receives}) must be above "
+                f"PIXFLEET_WORKER_MAX_ATTEMPTS ({self.worker.max_attempts}), or a message is dead "
+                "before its job can say why it failed"
+            )
+
     def with_broker(self, broker: str, ledger: str = "") -> Self:
-        """The same settings on another broker, and on its Redis unless ``ledger`` names one."""
+        """The same settings on another broker, and on its Redis unless ``ledger`` names one.
+
+        SQS has none of its own: there it is the ledger's as before.
+        """
+        if not ledger and broker.startswith("sqs:"):
+            ledger = self.broker.ledger
         update = {"broker": broker, "ledger": ledger}
-        return self.model_copy(update={"broker": self.broker.model_copy(update=update)})
+        settings = self.model_copy(update={"broker": self.broker.model_copy(update=update)})
+        if settings.broker.on_sqs:
+            settings.check_sqs()
+        return settings
 
     @property
     def ledger_url(self) -> str:

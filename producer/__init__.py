@@ -14,6 +14,7 @@ from .client import JobHandle, Producer
 from .connection import LedgerUnavailableError
 from .ledger import JobStatus, ResultTimeoutError, UnknownJobError
 from .picture import picture_html
+from .sqs import MessageTooLargeError, SqsUnavailableError
 from .webhooks import WebhookInvalidError, verify_webhook
 
 __all__ = [
@@ -23,9 +24,11 @@ __all__ = [
     "JobStatus",
     "LedgerUnavailableError",
     "Manifest",
+    "MessageTooLargeError",
     "Producer",
     "Recipe",
     "ResultTimeoutError",
+    "SqsUnavailableError",
     "UnknownJobError",
     "VariantSpec",
     "WebhookInvalidError",

@@ -30,6 +30,7 @@ from pixfleet.config.urls import shown, split_web
 from . import cli_jobs
 from .admission import BacklogFullError
 from .cli_picture import picture
+from .cli_queues import queues_app
 from .cli_recipes import recipes_app
 from .cli_webhooks import webhooks_app
 from .cli_workers import drain, workers
@@ -37,6 +38,7 @@ from .connection import LedgerUnavailableError
 from .ledger import ResultTimeoutError, UnknownJobError
 from .manifests import ManifestInvalidError
 from .sources import SourceNotFoundError, find_sources
+from .sqs import MessageTooLargeError, SqsUnavailableError
 from .terminal import (
     FAILED,
     USAGE,
@@ -105,6 +107,7 @@ def _webhook(url: str | None) -> str | None:
 
 app.add_typer(recipes_app, name="recipes")
 app.add_typer(webhooks_app, name="webhooks")
+app.add_typer(queues_app, name="queues")
 app.command()(picture)
 app.command()(workers)
 app.command()(drain)
@@ -311,7 +314,9 @@ def main() -> None:
         BacklogFullError,
         LedgerUnavailableError,
         ManifestInvalidError,
+        MessageTooLargeError,
         ResultTimeoutError,
+        SqsUnavailableError,
         UnknownJobError,
     ) as error:
         print_error(str(error))

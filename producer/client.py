@@ -17,7 +17,7 @@ from .connection import connect
 from .desk import JobDesk
 from .envelope import envelope
 from .ledger import Ledger, Registration
-from .sqs import post_of
+from .sqs import check_size, post_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -80,6 +80,7 @@ class Producer:
         if broker is not None:
             settings = settings.with_broker(broker, ledger or "")
         self._keys = settings.signing.keys
+        self._on_sqs = settings.broker.on_sqs
         self.ledger = Ledger(connect(settings.ledger_url), settings.queue, post_of(settings))
 
     def submit(self, job: ImageJob, *, patience_s: float = 0) -> JobHandle:
@@ -89,7 +90,9 @@ class Producer:
             RecipeNotFoundError: the recipe's file does not exist.
             BacklogFullError: too many jobs wait, still after ``patience_s``; says when to come
                 again.
+            MessageTooLargeError: its recipe is too large to travel in a message on SQS.
             LedgerUnavailableError: Redis did not answer.
+            SqsUnavailableError: SQS did not take it; the sweeper sends it again.
         """
         return next(self.submit_many([job], patience_s=patience_s))
 
@@ -106,6 +109,8 @@ class Producer:
         """
         for chunk in _chunks(jobs, _CHUNK):
             registrations = [registration(job, keys=self._keys) for job in chunk]
+            for job in registrations if self._on_sqs else ():
+                check_size(job.message, job.source)
             answers, refusal = admit(self.ledger, registrations, patience_s)
             for job, new in zip(registrations, answers, strict=True):
                 if new is not None:

@@ -106,3 +106,12 @@ def light_env(wheel, tmp_path_factory):
     )
     yield python
     shutil.rmtree(folder)
+
+
+@pytest.fixture
+def sqs(aws, monkeypatch):  # noqa: ARG001 (as above)
+    """The environment of a fleet on SQS; the value is the prefix of its queues, not made yet."""
+    prefix = f"t{uuid.uuid4().hex[:8]}-"
+    monkeypatch.setenv("PIXFLEET_BROKER", "sqs://")
+    monkeypatch.setenv("PIXFLEET_SQS_PREFIX", prefix)
+    return prefix

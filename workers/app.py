@@ -31,12 +31,18 @@ from .fleet.liveness import Connected, Liveness
 from .fleet.memory import BASE_BYTES, child_budget, confine
 from .fleet.scratch import close_scratch, enter_scratch, open_scratch
 from .fleet.sweeper import Sweep
+from .fleet.visibility import Visibility
 from .fleet.watch import Watch
 
 # Root is unsafe where messages are pickles; here they are JSON and nothing else.
 warnings.filterwarnings("ignore", category=SecurityWarning)
 settings = Settings.load()
-app = Celery("pixfleet", amqp="pixfleet.workers.fleet.reconnect:PatientAMQP")
+on_sqs = settings.broker.on_sqs
+app = Celery(
+    "pixfleet",
+    amqp="pixfleet.workers.fleet.reconnect:PatientAMQP",
+    events="pixfleet.workers.fleet.telemetry:FleetEvents" if on_sqs else None,
+)
 app.conf.update(celery_options(settings))
 app.conf.update(
     worker_soft_shutdown_timeout=settings.worker.soft_shutdown_s,
@@ -58,6 +64,9 @@ app.conf.update(
 )
 app.steps["worker"].update({SwiftEnding, Watch, GiveBack, Sweep, Liveness})  # pyright: ignore[reportOptionalSubscript]
 app.steps["consumer"].update({Adopt, Connected})  # pyright: ignore[reportOptionalSubscript]
+if on_sqs:
+    app.conf.broker_transport = "pixfleet.workers.fleet.sqs_transport:Transport"
+    app.steps["consumer"].add(Visibility)  # pyright: ignore[reportOptionalSubscript]
 
 
 class _Lines:

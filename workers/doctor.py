@@ -17,6 +17,7 @@ from pixfleet.config.prices import load_prices
 from pixfleet.config.settings import Settings, SettingsError
 from pixfleet.config.state import running_broker, state_dir
 from pixfleet.producer.connection import LedgerUnavailableError, answering, connect
+from pixfleet.producer.sqs import SqsUnavailableError
 
 from .embedded import BrokerError, find_server
 from .errors import WorkError
@@ -68,6 +69,8 @@ def examine(broker: str | None) -> Iterator[Finding]:
             settings = settings.with_broker(url)
         named = url or os.environ.get("PIXFLEET_BROKER") or os.environ.get("PIXFLEET_LEDGER")
         yield from _broker(settings) if named else (_NO_BROKER,)
+        if settings.broker.on_sqs:
+            yield _queues(settings)
         yield _store(settings)
         yield _prices(settings)
     yield _embedded()
@@ -113,6 +116,20 @@ def _broker(settings: Settings) -> Iterator[Finding]:
         f"{workers} alive",
         "" if workers else "`pixfleet up` starts one; `pixfleet run` brings its own",
     )
+
+
+def _queues(settings: Settings) -> Finding:
+    from pixfleet.producer.queues import SqsQueues  # noqa: PLC0415 (boto3: only where it is used)
+
+    try:
+        differing = {change.queue for change in SqsQueues(settings).differences()}
+    except SqsUnavailableError as error:
+        said, _, mend = str(error).partition("; ")
+        return Finding("queues", "bad", said, mend)
+    if differing:
+        said = f"not as they should be: {', '.join(sorted(differing))}"
+        return Finding("queues", "bad", said, "pixfleet queues check, pixfleet queues create")
+    return Finding("queues", "ok", "on SQS, as they should be")
 
 
 def _embedded() -> Finding:

@@ -110,6 +110,27 @@ def test_a_visibility_timeout_not_above_the_hard_limit_is_refused(monkeypatch, v
         Settings.load()
 
 
+def test_on_sqs_workers_renew_so_visibility_may_be_below_the_hard_limit(monkeypatch):
+    assert Settings.load().broker.visibility_s == 900
+    monkeypatch.setenv("PIXFLEET_BROKER", "sqs://")
+    assert Settings.load().broker.visibility_s == 120
+    monkeypatch.setenv("PIXFLEET_VISIBILITY_TIMEOUT_S", "30")
+    assert Settings.load().broker.visibility_s == 30
+
+
+def test_a_message_on_sqs_must_not_die_before_its_job_may_say_why(monkeypatch):
+    monkeypatch.setenv("PIXFLEET_SQS_MAX_RECEIVES", "3")
+    assert Settings.load().sqs.max_receives == 3
+    with pytest.raises(SettingsError, match=r"PIXFLEET_WORKER_MAX_ATTEMPTS \(3\)"):
+        Settings.load().with_broker("sqs://")
+
+
+def test_another_broker_on_sqs_keeps_the_ledger(monkeypatch):
+    monkeypatch.setenv("PIXFLEET_LEDGER", "redis://other:6379/0")
+    assert Settings.load().with_broker("sqs://").ledger_url == "redis://other:6379/0"
+    assert Settings.load().with_broker("redis://h:1/0").ledger_url == "redis://h:1/0"
+
+
 def test_a_soft_limit_not_below_the_hard_limit_is_refused(monkeypatch):
     monkeypatch.setenv("PIXFLEET_WORKER_SOFT_TIME_LIMIT_S", "300")
     with pytest.raises(SettingsError, match="PIXFLEET_WORKER_SOFT_TIME_LIMIT_S"):

@@ -32,6 +32,8 @@ _MOST: Final = 100
 _EMPTY_S: Final = 30
 """What is queued so long on an empty queue was lost, or lies with a worker, where a second message
 does no harm."""
+_LOST_S: Final = 900
+"""What is queued so long counts as lost on any queue, however long it is."""
 _SUMMARY_S: Final = 15
 _TURNS: Final = 5
 """Looks that a sweeper may miss before another process takes over."""
@@ -47,7 +49,7 @@ class Sweeper:
         self._script = self._ledger.scripts.load("pixfleet.workers.fleet", "sweep")
         self._outbox = Outbox(self._ledger)
         self._name = name
-        self._visibility_s = settings.broker.visibility_timeout_s
+        self._lost_s = max(_LOST_S, settings.broker.visibility_s)
         self.interval_s = settings.worker.sweep_interval_s
 
     def sweep(self) -> dict[str, int]:
@@ -60,7 +62,7 @@ class Sweeper:
             return {}
         *counts, batches = self._ledger.scripts.run(
             self._script,
-            *(_MOST, ENCODE, _EMPTY_S, self._visibility_s, self._visibility_s, _SUMMARY_S),
+            *(_MOST, ENCODE, _EMPTY_S, self._lost_s, self._lost_s, _SUMMARY_S),
             *QUEUES,
         )
         for batch in batches:
