@@ -14,7 +14,7 @@ from pixfleet.workers.conclusion import begin, lone
 from pixfleet.workers.errors import OversizeError, RetryableError
 from pixfleet.workers.failures import CANCELLED_EARLY, TOO_LATE, failure_of, worker_lost
 from pixfleet.workers.preparation import Prepared, clear_parked, prepare_job
-from pixfleet.workers.runtime import runtime
+from pixfleet.workers.runtime import Runtime, runtime
 
 from .policy import backoff_s, end_job, step
 
@@ -60,12 +60,18 @@ def prepare(task: Task, message: dict[str, Any]) -> None:
             if held.large.reroute(job_id, claim.fence, error.message) == "unserved":
                 _end(task, job, claim, failure_of(error))
         except RetryableError as error:
-            worker = held.settings.worker
-            if claim.tries < worker.max_retries:
-                delay_s = max(backoff_s(worker, claim.tries), error.after_s)
-                held.ledger.delay(job_id, claim.fence, delay_s, error.message)
-                return
-            _end(task, job, claim, failure_of(error))
+            if not _put_off(held, job_id, claim, error):
+                _end(task, job, claim, failure_of(error))
+
+
+def _put_off(held: Runtime, job_id: str, claim: Claim, error: RetryableError) -> bool:
+    """Have the job tried again later; False: the retries are used up."""
+    worker = held.settings.worker
+    if claim.tries >= worker.max_retries:
+        return False
+    delay_s = max(backoff_s(worker, claim.tries), error.after_s)
+    held.ledger.delay(job_id, claim.fence, delay_s, error.message)
+    return True
 
 
 def _refusal(ledger: JobLedger, job_id: str, claim: Claim) -> Failure | None:
