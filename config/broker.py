@@ -6,7 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 from kombu.entity import Queue
 
-from .contract import TASK_ENCODE, TASK_FINALIZE, TASK_NOTIFY, TASK_SUMMARIZE
+from .contract import (
+    TASK_ENCODE,
+    TASK_FINALIZE,
+    TASK_NOTIFY,
+    TASK_SUMMARIZE,
+    TASK_TIDY,
+)
 from .queues import BULK, ENCODE, QUEUES, SQS_WAIT_S
 
 if TYPE_CHECKING:
@@ -31,7 +37,7 @@ def celery_options(settings: Settings) -> dict[str, Any]:
         "task_create_missing_queues": False,
         "task_routes": {
             name: {"queue": ENCODE}
-            for name in (TASK_ENCODE, TASK_FINALIZE, TASK_SUMMARIZE, TASK_NOTIFY)
+            for name in (TASK_ENCODE, TASK_FINALIZE, TASK_SUMMARIZE, TASK_NOTIFY, TASK_TIDY)
         },
         # Without these two a killed child or worker loses its job.
         "task_acks_late": True,

@@ -32,6 +32,7 @@ TASK_ENCODE: Final = "pixfleet.v1.encode"
 TASK_FINALIZE: Final = "pixfleet.v1.finalize"
 TASK_SUMMARIZE: Final = "pixfleet.v1.summarize"
 TASK_NOTIFY: Final = "pixfleet.v1.notify"
+TASK_TIDY: Final = "pixfleet.v1.tidy"
 
 Format = Literal["jpeg", "webp", "avif", "jxl", "heic", "png"]
 Fit = Literal["fit", "cover", "fill", "smart", "pad", "crop"]

@@ -291,11 +291,14 @@ class Ledger:
 
     def summarize(self, batch: str) -> None:
         """Ask for the batch's manifest and report; asking twice writes the same files."""
-        task_id = str(uuid.uuid4())
-        message = envelope(TASK_SUMMARIZE, task_id, {"batch": batch}, ENCODE, tag=task_id)
         with answering(self.redis):
             self.redis.zadd(keys.SUMMARIES, {batch: time.time()})
-        self.scripts.send(ENCODE, [message])
+        self.post(TASK_SUMMARIZE, {"batch": batch})
+
+    def post(self, task: str, argument: dict[str, Any]) -> None:
+        """Queue a step that is no job's, before what has not begun."""
+        task_id = str(uuid.uuid4())
+        self.scripts.send(ENCODE, [envelope(task, task_id, argument, ENCODE, tag=task_id)])
 
     def batch_fields(self, batch: str) -> dict[str, str]:
         """Everything that is recorded of a batch."""

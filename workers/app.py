@@ -26,7 +26,7 @@ from pixfleet.producer.connection import (
 from .fleet.adopt import Adopt
 from .fleet.ending import SwiftEnding, worker_idle
 from .fleet.giveback import GiveBack
-from .fleet.large import LargeLane, announce, consumed, withdraw
+from .fleet.large import announce, consumed, withdraw
 from .fleet.liveness import Connected, Liveness
 from .fleet.memory import BASE_BYTES, child_budget, confine
 from .fleet.scratch import close_scratch, enter_scratch, open_scratch
@@ -60,6 +60,7 @@ app.conf.update(
         "pixfleet.workers.tasks.finalize",
         "pixfleet.workers.tasks.summarize",
         "pixfleet.workers.tasks.notify",
+        "pixfleet.workers.tasks.tidy",
     ],
 )
 app.steps["worker"].update({SwiftEnding, Watch, GiveBack, Sweep, Liveness})  # pyright: ignore[reportOptionalSubscript]
@@ -132,7 +133,6 @@ def _alive(sender: Any, **_: object) -> None:
         with answering(client):
             client.zadd(keys.WORKERS, {str(name): time.time()})
         announce(client, str(name), app.amqp.queues.consume_from, time.time())
-        LargeLane.of(settings, client).give_up()
 
 
 @signals.celeryd_after_setup.connect

@@ -41,6 +41,9 @@ def make(client, *, lease_s=30.0, max_attempts=3, **queues):
 @pytest.fixture
 def sweeper(valkey, monkeypatch):
     monkeypatch.delenv("PIXFLEET_LEDGER", raising=False)
+    monkeypatch.setenv("PIXFLEET_WORKER_LEASE_S", "0.1")  # the broker is young, too
+    with redis.Redis.from_url(valkey.redis_url) as connection:
+        connection.set(keys.TIDIED, "test")
     return Sweeper(Settings.load().with_broker(valkey.url), "test")
 
 
@@ -244,6 +247,7 @@ def test_a_process_that_handed_a_job_over_may_go_without_the_job_being_taken(led
 
 
 def test_two_sweepers_never_sweep_at_once_and_the_second_follows(valkey, sweeper, client):
+    client.set(keys.TIDIED, "test")
     second = Sweeper(Settings.load().with_broker(valkey.url), "second")
     sweeper.sweep()
     (job_id,) = submit(make(client))
@@ -449,3 +453,32 @@ def test_what_a_queue_beyond_redis_does_not_take_is_sent_by_the_sweeper(client, 
     sweeper._script = sweeper._ledger.scripts.load("pixfleet.workers.fleet", "sweep")  # noqa: SLF001
     assert sweeper.sweep() == {"messages": 12}
     assert taken == [(ENCODE, 12)]
+
+
+def test_a_job_counts_as_lost_when_those_behind_it_were_taken_and_not_because_a_queue_is_long(
+    client, sweeper
+):
+    ledger = make(client)
+    lost, patient = submit(ledger, count=2)
+    long_ago = time.time() - 2_000
+    client.zadd(keys.QUEUED + BULK, {lost: long_ago, patient: long_ago})
+    assert sweeper.sweep() == {}  # nobody works, and the queue is not empty
+
+    (later,) = submit(ledger)
+    ledger.claim(later)
+
+    assert sweeper.sweep() == {"messages": 2}
+
+
+def test_leases_do_not_count_while_their_owners_cannot_have_renewed_them(
+    client, valkey, monkeypatch
+):
+    ledger = make(client)
+    (job_id,) = submit(ledger)
+    ledger.claim(job_id)
+    expire(client, job_id)
+    monkeypatch.setenv("PIXFLEET_WORKER_LEASE_S", "86400")  # Redis has not been up that long
+    client.set(keys.TIDIED, "test")
+
+    assert Sweeper(Settings.load().with_broker(valkey.url), "test").sweep() == {}
+    assert ledger.status(job_id).state == "running"

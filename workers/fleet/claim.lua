@@ -26,6 +26,13 @@ if state == 'running' then
   note(key, 'lost', left > 0 and 'its process died' or 'its lease ran out')
   waste(key, left > 0)
 end
+if state == 'queued' and job[9] then
+  local since = redis.call('ZSCORE', K.QUEUED .. job[9], id)
+  local front = redis.call('HGET', K.FRONT, job[9])
+  if since and tonumber(since) > tonumber(front or '0') then
+    redis.call('HSET', K.FRONT, job[9], since)
+  end
+end
 if PENDING[state] then
   redis.call('HINCRBY', K.BACKLOG, home, -1)
   withdraw(id, state, job[7], job[9])

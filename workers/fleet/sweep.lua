@@ -1,7 +1,9 @@
 -- Finds what was lost, and puts it on the queue again; a bounded number of jobs a time.
 -- ARGV: jobs at most of each kind, queue for what goes on, s after which a job on an empty queue
---   counts as lost, s after which any does (the visibility timeout), s that a fanned-out job may
---   stand still while its queue is not empty, s until a summary is asked for again, homes …
+--   counts as lost, s by which jobs behind it must have been taken for it to count as lost on any
+--   other, s that a fanned-out job may stand still while its queue is not empty, s until a summary
+--   is asked for again, 1 when leases count (0: Redis was away just now, and owners with it),
+--   queues …
 -- Returns {leases, parts, delayed, late, lost, batches to be summarized, messages to send}.
 local most, onward = ARGV[1], ARGV[2]
 local found = {leases = 0, parts = 0, delayed = 0, late = 0, lost = 0}
@@ -19,7 +21,7 @@ local function empty(queue)
   return ON_REDIS and redis.call('LLEN', queue) == 0
 end
 
-for _, id in ipairs(due(K.RUNNING, stamp)) do
+for _, id in ipairs(ARGV[7] == '1' and due(K.RUNNING, stamp) or {}) do
   local job = redis.call('HMGET', K.JOB .. id, 'state', 'lease_until', 'fanned_out')
   if job[1] ~= 'running' then
     redis.call('ZREM', K.RUNNING, id)
@@ -32,7 +34,7 @@ for _, id in ipairs(due(K.RUNNING, stamp)) do
   end
 end
 
-for _, member in ipairs(due(K.PARTS, stamp)) do
+for _, member in ipairs(ARGV[7] == '1' and due(K.PARTS, stamp) or {}) do
   local id, fence = string.match(member, '^(.*)#(%d+)#[^#]*$')
   redis.call('ZREM', K.PARTS, member)
   local job = redis.call('HMGET', K.JOB .. id, 'state', 'fence')
@@ -65,10 +67,15 @@ for _, id in ipairs(due(K.DEADLINES, stamp)) do
   end
 end
 
-for i = 7, #ARGV do
+for i = 8, #ARGV do
   local queue = ARGV[i]
-  local patience = empty(queue) and ARGV[3] or ARGV[4]
-  for _, id in ipairs(due(K.QUEUED .. queue, now - tonumber(patience))) do
+  local till = tonumber(redis.call('HGET', K.FRONT, queue) or '0') - tonumber(ARGV[4])
+  if empty(queue) then
+    till = now - tonumber(ARGV[3])
+  elseif not ON_REDIS then -- nobody knows whether it is empty
+    till = math.max(till, now - 4 * tonumber(ARGV[4]))
+  end
+  for _, id in ipairs(due(K.QUEUED .. queue, till)) do
     redis.call('ZREM', K.QUEUED .. queue, id)
     if redis.call('HGET', K.JOB .. id, 'state') == 'queued' then
       put_on(id, K.JOB .. id, onward)

@@ -8,18 +8,20 @@ from __future__ import annotations
 
 import threading
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import structlog
 from celery import bootsteps
 
 from pixfleet.config import keys
+from pixfleet.config.contract import TASK_TIDY
 from pixfleet.config.queues import ENCODE, QUEUES
 from pixfleet.producer.connection import answering, connect
 from pixfleet.producer.ledger import Ledger
 from pixfleet.producer.sqs import post_of
 
 from .ending import SwiftEnding
+from .large import LargeLane
 from .webhooks import Outbox
 
 if TYPE_CHECKING:
@@ -33,8 +35,10 @@ _EMPTY_S: Final = 30
 """What is queued so long on an empty queue was lost, or lies with a worker, where a second message
 does no harm."""
 _LOST_S: Final = 900
-"""What is queued so long counts as lost on any queue, however long it is."""
+"""When jobs that came so much later were taken from a queue, what is still on it was lost."""
 _SUMMARY_S: Final = 15
+_TIDY_S: Final = 600
+"""Between two looks for what killed processes left in the store."""
 _TURNS: Final = 5
 """Looks that a sweeper may miss before another process takes over."""
 _log = structlog.get_logger()
@@ -48,6 +52,8 @@ class Sweeper:
         self._ledger = Ledger(self._redis, settings.queue, post_of(settings))
         self._script = self._ledger.scripts.load("pixfleet.workers.fleet", "sweep")
         self._outbox = Outbox(self._ledger)
+        self._large = LargeLane.of(settings, self._redis)
+        self._lease_s = settings.worker.lease_s
         self._name = name
         self._lost_s = max(_LOST_S, settings.broker.visibility_s)
         self.interval_s = settings.worker.sweep_interval_s
@@ -63,14 +69,17 @@ class Sweeper:
         *counts, batches = self._ledger.scripts.run(
             self._script,
             *(_MOST, ENCODE, _EMPTY_S, self._lost_s, self._lost_s, _SUMMARY_S),
+            int(self._owners_had_time()),
             *QUEUES,
         )
+        self._tidy()
         for batch in batches:
             self._ledger.summarize(batch.decode())
         kinds = ("leases", "parts", "delayed", "late", "messages")
         found = dict(zip(kinds, counts, strict=True)) | {
             "summaries": len(batches),
             "webhooks": self._outbox.send_due(_MOST),
+            "unserved": self._large.give_up(),
         }
         return {kind: count for kind, count in found.items() if count}
 
@@ -83,6 +92,18 @@ class Sweeper:
         with answering(self._redis):
             if self._redis.get(keys.SWEEPER) == self._name.encode():
                 self._redis.delete(keys.SWEEPER)
+
+    def _owners_had_time(self) -> bool:
+        """Has Redis been there for a lease? Before that, its owners could not renew theirs."""
+        with answering(self._redis):
+            facts = cast("dict[str, int]", self._redis.info("server"))
+        return facts["uptime_in_seconds"] >= int(self._lease_s)
+
+    def _tidy(self) -> None:
+        with answering(self._redis):
+            due = self._redis.set(keys.TIDIED, self._name, nx=True, ex=_TIDY_S)
+        if due:
+            self._ledger.post(TASK_TIDY, {})
 
     def _mine(self) -> bool:
         lasts_ms = int(self.interval_s * _TURNS * 1000)

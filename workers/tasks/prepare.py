@@ -29,11 +29,7 @@ def prepare(task: Task, message: dict[str, Any]) -> None:
     """The first step of a job; its task id is the job's id."""
     held = runtime()
     job_id: str = task.request.id
-    try:
-        job, failure = admit(held.settings.signing.keys, job_id, message), None
-    except ContractError as error:
-        job = _unreadable(message)
-        failure = Failure(code=error.code, message=str(error), hint=error.hint)
+    job, failure = _read(held, job_id, message)
     claim = held.ledger.claim(job_id)
     if claim.outcome == "unknown":  # a foreign client's
         adopted = job.model_copy(update={"batch": None}) if failure else job
@@ -64,6 +60,16 @@ def prepare(task: Task, message: dict[str, Any]) -> None:
                 _end(task, job, claim, failure_of(error))
 
 
+def _read(held: Runtime, job_id: str, message: dict[str, Any]) -> tuple[ImageJob, Failure | None]:
+    """The job, or what can be said of one whose message is not to be followed, and why."""
+    try:
+        return admit(held.settings.signing.keys, job_id, message), None
+    except ContractError as error:
+        failure = Failure(code=error.code, message=str(error), hint=error.hint)
+        source = str(message.get("source") or "?")
+        return ImageJob(source=source, output="/", batch="none"), failure
+
+
 def _put_off(held: Runtime, job_id: str, claim: Claim, error: RetryableError) -> bool:
     """Have the job tried again later; False: the retries are used up."""
     worker = held.settings.worker
@@ -81,11 +87,6 @@ def _refusal(ledger: JobLedger, job_id: str, claim: Claim) -> Failure | None:
     if claim.outcome == "cancelled":
         return CANCELLED_EARLY
     return TOO_LATE if claim.outcome == "late" else None
-
-
-def _unreadable(message: dict[str, Any]) -> ImageJob:
-    """What can be said of a job whose message is not understood."""
-    return ImageJob(source=str(message.get("source") or "?"), output="/", batch="none")
 
 
 def _hand_on(task: Task, prepared: Prepared, claim: Claim) -> None:
