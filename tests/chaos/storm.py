@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Final, Literal
 
 from redis.exceptions import RedisError
 
+from pixfleet.config.settings import Settings
 from pixfleet.producer import ImageJob, LedgerUnavailableError, Producer
+from pixfleet.producer.queues import SqsQueues
 from tests.chaos import faults, invariants
 from tests.chaos.fleet import MARK, Fleet
 from tests.chaos.recovery import Recovery
@@ -77,6 +79,8 @@ class Storm:
         self.broker = self.plan.broker
         self.lease_s = self.plan.lease_s
         self.broker_url = self.valkey.url if self.broker == "redis" else "sqs://"
+        if self.broker == "sqs":
+            SqsQueues(Settings.load().with_broker(self.broker_url, self.valkey.url)).create()
         self.recovery = Recovery(self.valkey.client)
         self.producer = Producer(self.broker_url, ledger=self.valkey.url)
         (self.folder / "tmp").mkdir()
@@ -202,5 +206,6 @@ class Storm:
             "PIXFLEET_WORKER_SOFT_SHUTDOWN_S": "1",
             "PIXFLEET_WORKER_LEASE_S": str(self.plan.lease_s),
             "PIXFLEET_WORKER_MAX_ATTEMPTS": "12",
+            "PIXFLEET_SQS_MAX_RECEIVES": "100",
             "PIXFLEET_MEMO_LOCK_S": "3",
         }
