@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from celery import Celery
 
+from pixfleet.config.broker import celery_options
 from pixfleet.config.contract import TASK_PREPARE
 
 if TYPE_CHECKING:
@@ -179,8 +180,8 @@ def deliver_twice(storm: Storm) -> bool:
     if not storm.submitted:
         return False
     jobs: list[tuple[str, ImageJob]] = list(storm.submitted.items())[-40:]
-    with Celery(broker=storm.broker_url) as app:
-        app.conf.update(task_create_missing_queues=True, broker_connection_timeout=2)
+    with Celery() as app:
+        app.conf.update(celery_options(storm.settings), broker_connection_timeout=2)
         for job_id, job in storm.chance.sample(jobs, min(len(jobs), 5)):
             message = job.model_dump(mode="json", exclude_defaults=True)
             app.send_task(

@@ -79,8 +79,9 @@ class Storm:
         self.broker = self.plan.broker
         self.lease_s = self.plan.lease_s
         self.broker_url = self.valkey.url if self.broker == "redis" else "sqs://"
+        self.settings = Settings.load().with_broker(self.broker_url, self.valkey.url)
         if self.broker == "sqs":
-            SqsQueues(Settings.load().with_broker(self.broker_url, self.valkey.url)).create()
+            SqsQueues(self.settings).create()
         self.recovery = Recovery(self.valkey.client)
         self.producer = Producer(self.broker_url, ledger=self.valkey.url)
         (self.folder / "tmp").mkdir()

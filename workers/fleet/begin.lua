@@ -7,9 +7,12 @@ local format, px = ARGV[2], tonumber(ARGV[4])
 local open = redis.call('HGET', KEYS[1], 'open:' .. ARGV[1])
 if open then -- its worker went too, so that nobody saw the end
   local lost, lost_px = string.match(open, '^(%S+) (%d+) ')
-  redis.call('HINCRBY', KEYS[1], 'deaths:' .. lost, 1)
-  local least = tonumber(redis.call('HGET', KEYS[1], 'least:' .. lost) or lost_px)
-  redis.call('HSET', KEYS[1], 'least:' .. lost, math.min(least, tonumber(lost_px)))
+  -- Machines die of other things than decoders, and a job ends by a step, not by an encoder alone.
+  if string.sub(lost, 1, 1) ~= '.' then
+    redis.call('HINCRBY', KEYS[1], 'deaths:' .. lost, 1)
+    local least = tonumber(redis.call('HGET', KEYS[1], 'least:' .. lost) or lost_px)
+    redis.call('HSET', KEYS[1], 'least:' .. lost, math.min(least, tonumber(lost_px)))
+  end
   redis.call('HDEL', KEYS[1], 'open:' .. ARGV[1])
 end
 local known = redis.call('HMGET', KEYS[1], 'deaths:' .. format, 'overrun:' .. format, 'least:' .. format)

@@ -59,7 +59,8 @@ class Trials:
         self._worker = worker
         self._ends_s = time.monotonic() + worker.hard_time_limit_s - _BEFORE_KILL_S
         # With its last attempt a job must still be able to say what it died of.
-        self._deaths_allowed = max(1, min(DEATHS_ALLOWED, worker.max_attempts - 1))
+        self._step_deaths = max(1, worker.max_attempts - 1)
+        self._encoder_deaths = min(DEATHS_ALLOWED, self._step_deaths)
         self._begin = client.register_script(_script("begin"))
 
     @contextmanager
@@ -76,7 +77,7 @@ class Trials:
         limit_s = self._limit_s(
             worker.encode_time_limit_s + worker.encode_time_limit_s_per_mp * px / 1e6
         )
-        lost = self._begun(variant, image_format, px, limit_s)
+        lost = self._begun(variant, image_format, px, limit_s, self._encoder_deaths)
         if lost.overrun_s:
             raise EncoderLostError(
                 "encoder_timeout",
@@ -109,7 +110,7 @@ class Trials:
             worker.decode_time_limit_s + worker.decode_time_limit_s_per_mp * px / 1e6
         )
         slot = f".{name}"  # no variant's name begins like this
-        lost = self._begun(slot, slot, px, limit_s)
+        lost = self._begun(slot, slot, px, limit_s, self._step_deaths)
         if lost.overrun_s:
             raise DecoderLostError(
                 f"{name}_time_limit",
@@ -140,13 +141,13 @@ class Trials:
     def _limit_s(self, own_s: float) -> int:
         return max(1, math.ceil(min(own_s, self._ends_s - time.monotonic())))
 
-    def _begun(self, slot: str, tool: str, px: int, limit_s: int) -> _Lost:
+    def _begun(self, slot: str, tool: str, px: int, limit_s: int, deaths_allowed: int) -> _Lost:
         """Write down what begins, unless it was lost before."""
         try:
             with answering(self._redis):
                 answer = self._begin(
                     keys=[self._key],
-                    args=[slot, tool, owner_name(), px, limit_s, self._deaths_allowed, _TTL_S],
+                    args=[slot, tool, owner_name(), px, limit_s, deaths_allowed, _TTL_S],
                 )
         except ConnectionError as error:  # a record is no reason to fail a job
             _log.warning("trial.not_recorded", slot=slot, error=str(error))
