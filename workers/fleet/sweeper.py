@@ -39,7 +39,7 @@ _LOST_S: Final = 900
 _SUMMARY_S: Final = 15
 _TIDY_S: Final = 600
 """Between two looks for what killed processes left in the store."""
-_TURNS: Final = 5
+_TURNS: Final = 3
 """Looks that a sweeper may miss before another process takes over."""
 _log = structlog.get_logger()
 
