@@ -15,6 +15,7 @@ import boto3
 import pytest
 from celery import Celery
 
+from pixfleet.config import keys
 from pixfleet.config.contract import TASK_PREPARE
 from pixfleet.config.queues import QUEUES
 from pixfleet.config.settings import Settings
@@ -52,6 +53,8 @@ class SqsFleet:
         self.source = state / "picture.jpg"
         self.source.write_bytes(photo("JPEG", (1800, 1200)))
         self.producer = Producer("sqs://", ledger=redis_url)
+        # The only messages are those of the jobs: no sweeper asks for leftovers to be removed.
+        self.producer.ledger.redis.set(keys.TIDIED, "test")
         self.environment = {
             "PIXFLEET_LEDGER": redis_url,
             "PIXFLEET_STATE": str(state),
