@@ -56,6 +56,8 @@ class Sweeper:
         self._lease_s = settings.worker.lease_s
         self._name = name
         self._lost_s = max(_LOST_S, settings.broker.visibility_s)
+        # Nobody knows whether a queue on SQS is empty: what a dead poll hid has come back by then.
+        self._stall_s = 2 * settings.broker.visibility_s if settings.broker.on_sqs else self._lost_s
         self.interval_s = settings.worker.sweep_interval_s
 
     def sweep(self) -> dict[str, int]:
@@ -68,7 +70,7 @@ class Sweeper:
             return {}
         *counts, batches = self._ledger.scripts.run(
             self._script,
-            *(_MOST, ENCODE, _EMPTY_S, self._lost_s, self._lost_s, _SUMMARY_S),
+            *(_MOST, ENCODE, _EMPTY_S, self._lost_s, self._stall_s, _SUMMARY_S),
             int(self._owners_had_time()),
             *QUEUES,
         )
