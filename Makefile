@@ -72,7 +72,7 @@ pages: $(DEV)
 	$(BIN)/pytest -q tests/unit/test_schema.py tests/unit/test_settings.py -k up_to_date
 
 docs: $(DEV) ## write the generated pages: docs/configuration.md, docs/schema
-	$(BIN)/python -m pixfleet.config.settings
+	$(BIN)/python -m pixfleet.config.reference
 	$(BIN)/python -m pixfleet.config.schema
 
 # Those of one folder take the last: make bench IN="KODAK PHOTOS" SHARP=--sharp-dir=DIR ARGS=--publish

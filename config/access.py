@@ -16,7 +16,8 @@ ANY: Final = "allow"
 NONE: Final = "deny"
 
 
-def _group(prefix: str) -> SettingsConfigDict:
+def prefixed(prefix: str) -> SettingsConfigDict:
+    """How a group of settings is read: frozen, from variables that begin with its prefix."""
     return SettingsConfigDict(env_prefix=f"PIXFLEET_{prefix}", frozen=True, extra="ignore")
 
 
@@ -88,7 +89,7 @@ class WebSettings(BaseSettings):
 class SourceSettings(WebSettings):
     """What a job may read."""
 
-    model_config = _group("SOURCES_")
+    model_config = prefixed("SOURCES_")
 
     local: Places = Field(
         default=ANY,
@@ -106,7 +107,7 @@ class SourceSettings(WebSettings):
 class OutputSettings(BaseSettings):
     """What a job may write."""
 
-    model_config = _group("OUTPUTS_")
+    model_config = prefixed("OUTPUTS_")
 
     allowed: Places = Field(
         default=ANY,
@@ -119,7 +120,7 @@ class OutputSettings(BaseSettings):
 class SigningSettings(BaseSettings):
     """Who may give work."""
 
-    model_config = _group("QUEUE_")
+    model_config = prefixed("QUEUE_")
 
     secret: Secret = Field(
         default=SecretStr(""),
@@ -138,7 +139,7 @@ class SigningSettings(BaseSettings):
 class WebhookSettings(WebSettings):
     """Telling others that a job has ended."""
 
-    model_config = _group("WEBHOOK_")
+    model_config = prefixed("WEBHOOK_")
 
     timeout_s: float = Field(default=15, gt=0, description="seconds for one delivery")
     secret: Secret = Field(

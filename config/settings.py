@@ -8,21 +8,16 @@ from here.
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import Final, Literal, Self
 
 from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from .access import OutputSettings, SigningSettings, SourceSettings, WebhookSettings
+from .access import OutputSettings, SigningSettings, SourceSettings, WebhookSettings, prefixed
 
 
 class SettingsError(ValueError):
     """A setting is wrong; names the variable, what is wrong, and the value's kind."""
-
-
-def _group(prefix: str) -> SettingsConfigDict:
-    return SettingsConfigDict(env_prefix=f"PIXFLEET_{prefix}", frozen=True, extra="ignore")
 
 
 _LEDGERS: Final = ("redis", "rediss", "redis+socket", "unix")
@@ -32,7 +27,7 @@ _BROKERS: Final = (*_LEDGERS[:3], "sqs")
 class BrokerSettings(BaseSettings):
     """Where jobs are queued, and the Redis that keeps the ledger."""
 
-    model_config = _group("")
+    model_config = prefixed("")
 
     broker: str = Field(
         default="redis://127.0.0.1:6379/0",
@@ -66,7 +61,7 @@ class BrokerSettings(BaseSettings):
 class SqsSettings(BaseSettings):
     """Queues on SQS; region, endpoint and credentials come from AWS's own environment."""
 
-    model_config = _group("SQS_")
+    model_config = prefixed("SQS_")
 
     prefix: str = Field(
         default="pixfleet-",
@@ -85,7 +80,7 @@ class SqsSettings(BaseSettings):
 class QueueSettings(BaseSettings):
     """How jobs come onto the queues."""
 
-    model_config = _group("QUEUE_")
+    model_config = prefixed("QUEUE_")
 
     depth: int = Field(
         default=256,
@@ -110,7 +105,7 @@ class QueueSettings(BaseSettings):
 class WorkerSettings(BaseSettings):
     """One worker process and its children."""
 
-    model_config = _group("WORKER_")
+    model_config = prefixed("WORKER_")
 
     concurrency: int = Field(
         default=0,
@@ -196,7 +191,7 @@ class WorkerSettings(BaseSettings):
 class SpotSettings(BaseSettings):
     """Being told to go: spot instances and drain."""
 
-    model_config = _group("SPOT_")
+    model_config = prefixed("SPOT_")
 
     watch: Literal["auto", "on", "off"] = Field(
         default="auto",
@@ -214,7 +209,7 @@ class SpotSettings(BaseSettings):
 class LimitSettings(BaseSettings):
     """What is refused before a pixel is decoded."""
 
-    model_config = _group("LIMITS_")
+    model_config = prefixed("LIMITS_")
 
     max_file_bytes: int = Field(default=200_000_000, ge=1, description="bytes of a source")
     max_pixels: int = Field(default=100_000_000, ge=1, description="pixels of one frame")
@@ -239,7 +234,7 @@ class LimitSettings(BaseSettings):
 class StoreSettings(BaseSettings):
     """Where blobs and work files live."""
 
-    model_config = _group("STORE_")
+    model_config = prefixed("STORE_")
 
     url: str = Field(
         default="",
@@ -256,7 +251,7 @@ class StoreSettings(BaseSettings):
 class MemoSettings(BaseSettings):
     """How much is remembered."""
 
-    model_config = _group("MEMO_")
+    model_config = prefixed("MEMO_")
 
     enabled: bool = Field(default=True, description="true or false")
     max_bytes: int = Field(default=10_000_000_000, ge=0, description="bytes of blobs kept")
@@ -269,7 +264,7 @@ class MemoSettings(BaseSettings):
 class ResultSettings(BaseSettings):
     """How long answers can be fetched."""
 
-    model_config = _group("RESULT_")
+    model_config = prefixed("RESULT_")
 
     ttl_s: int = Field(
         default=86_400, ge=60, description="seconds that an ended job and its manifest stay"
@@ -279,7 +274,7 @@ class ResultSettings(BaseSettings):
 class RecipeSettings(BaseSettings):
     """Where a worker finds recipes beyond the built-in ones."""
 
-    model_config = _group("RECIPES_")
+    model_config = prefixed("RECIPES_")
 
     folder: str = Field(default="", description="folder of TOML recipes; empty: built-in only")
 
@@ -287,7 +282,7 @@ class RecipeSettings(BaseSettings):
 class MoneySettings(BaseSettings):
     """What things cost."""
 
-    model_config = _group("PRICES_")
+    model_config = prefixed("PRICES_")
 
     book: str = Field(
         default="aws-us-east-1", description="name of a built-in price book, or a TOML file"
@@ -302,7 +297,7 @@ class MoneySettings(BaseSettings):
 class MonitorSettings(BaseSettings):
     """The monitor's own HTTP port, and Flower's."""
 
-    model_config = _group("MONITOR_")
+    model_config = prefixed("MONITOR_")
 
     host: str = Field(default="127.0.0.1", description="address that /metrics is served on")
     port: int = Field(default=9464, ge=0, le=65_535, description="port of /metrics and /healthz")
@@ -483,25 +478,3 @@ def _explain(error: ValidationError) -> str:
         got = "" if "secret" in field else f" (got {fault['input']!r})"
         faults.append(f"{name}: {fault['msg']}{got}")
     return "; ".join(faults)
-
-
-def document() -> str:
-    """docs/configuration.md, generated from the models."""
-    lines = [
-        "# Configuration",
-        "",
-        "Generated from `config/settings.py` by `make docs`. Settings are environment variables;",
-        "each has a default that works on a laptop.",
-    ]
-    for group in GROUPS:
-        lines += ["", f"## {(group.__doc__ or '').strip().rstrip('.')}", ""]
-        lines += ["| variable | default | what it is |", "|---|---|---|"]
-        for name, field in group.model_fields.items():
-            empty = str(field.default) in ("", "()")
-            default = "(empty)" if empty else f"`{field.default}`"
-            lines.append(f"| `{variable(group, name)}` | {default} | {field.description} |")
-    return "\n".join(lines) + "\n"
-
-
-if __name__ == "__main__":
-    Path("docs/configuration.md").write_text(document(), encoding="utf-8")

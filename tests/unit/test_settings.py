@@ -7,7 +7,8 @@ from typing import get_args
 import pytest
 from pydantic import ValidationError
 
-from pixfleet.config.settings import GROUPS, Settings, SettingsError, document, variable
+from pixfleet.config.reference import document
+from pixfleet.config.settings import GROUPS, Settings, SettingsError, variable
 
 VARIABLES = [variable(group, field) for group in GROUPS for field in group.model_fields]
 
