@@ -51,6 +51,8 @@ TIDIED: Final = f"{NAMESPACE}tidied"
 """There while leftovers in the store need not be looked for again; expires."""
 SWEEPER: Final = f"{NAMESPACE}sweeper"
 """The name of the process that sweeps; expires soon after it died."""
+ALIVE_S: Final = 30
+"""A worker gives a sign of life every two seconds; after so many without one it is gone."""
 WORKERS: Final = f"{NAMESPACE}workers"
 """Sorted set: workers by the time of their last sign of life (UTC seconds)."""
 WORKER: Final = f"{NAMESPACE}worker:"

@@ -293,12 +293,16 @@ class Ledger:
         """Ask for the batch's manifest and report; asking twice writes the same files."""
         with answering(self.redis):
             self.redis.zadd(keys.SUMMARIES, {batch: time.time()})
-        self.post(TASK_SUMMARIZE, {"batch": batch})
+        self.post(TASK_SUMMARIZE, [{"batch": batch}])
 
-    def post(self, task: str, argument: dict[str, Any]) -> None:
-        """Queue a step that is no job's, before what has not begun."""
-        task_id = str(uuid.uuid4())
-        self.scripts.send(ENCODE, [envelope(task, task_id, argument, ENCODE, tag=task_id)])
+    def post(self, task: str, arguments: Sequence[dict[str, Any]]) -> None:
+        """Queue a step for each argument that is no job's, before what has not begun."""
+        messages: list[bytes] = []
+        for argument in arguments:
+            task_id = str(uuid.uuid4())
+            messages.append(envelope(task, task_id, argument, ENCODE, tag=task_id))
+        if messages:
+            self.scripts.send(ENCODE, messages)
 
     def batch_fields(self, batch: str) -> dict[str, str]:
         """Everything that is recorded of a batch."""
@@ -306,7 +310,7 @@ class Ledger:
             raw = cast("dict[bytes, bytes]", self.redis.hgetall(keys.BATCH + batch))
         return {name.decode(): value.decode() for name, value in raw.items()}
 
-    def workers(self, within_s: float = 30) -> int:
+    def workers(self, within_s: float = keys.ALIVE_S) -> int:
         """How many workers gave a sign of life in the last ``within_s``."""
         with answering(self.redis):
             return self.redis.zcount(keys.WORKERS, time.time() - within_s, "+inf")

@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 
     import redis
 
-SILENT_S: Final = 30.0
-"""A worker gives a sign of life every two seconds; after so many without one it is gone."""
 _DRAIN_TTL_S: Final = 600
 _LOOK_S: Final = 0.2
 
@@ -114,7 +112,7 @@ def _worker(
     state = "draining" if told else cast("WorkerState", said.get("state", "working"))
     return Worker(
         name=name,
-        state="gone" if silent_s > SILENT_S else state,
+        state="gone" if silent_s > keys.ALIVE_S else state,
         why=said.get("why", "") or ("drain" if told else ""),
         silent_s=max(0.0, silent_s),
         active=int(said["active"]) if "active" in said else None,

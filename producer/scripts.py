@@ -32,7 +32,11 @@ class Scripts:
     def __init__(self, client: redis.Redis, queues: QueueSettings, post: Post | None) -> None:
         self._redis = client
         self._post = post
-        names = {name: value for name, value in vars(keys).items() if name.isupper()}
+        names = {
+            name: value
+            for name, value in vars(keys).items()
+            if isinstance(value, str) and name.isupper()
+        }
         header = [
             "local K = {" + ", ".join(f"{n} = '{v}'" for n, v in names.items()) + "}",
             f"local ON_REDIS, CHUNK = {str(post is None).lower()}, {_POST_CHUNK if post else 1}",

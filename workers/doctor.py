@@ -86,7 +86,7 @@ def _broker(settings: Settings) -> Iterator[Finding]:
         with answering(client):
             facts = client.info("server")
             seconds, micros = client.time()
-            workers = client.zcount(keys.WORKERS, time.time() - 30, "+inf")
+            workers = client.zcount(keys.WORKERS, time.time() - keys.ALIVE_S, "+inf")
             appending = client.info("persistence").get("aof_enabled")
     except SettingsError as error:
         yield Finding("broker", "bad", str(error), "mend the URL")

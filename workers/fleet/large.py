@@ -7,23 +7,19 @@ shows up in time, the job goes back to any worker, which ends it with the reason
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, Literal, Self, cast
+from typing import TYPE_CHECKING, Final, Literal, cast
 
 from pixfleet.config import keys
 from pixfleet.config.queues import ENCODE, LARGE, QUEUES
 from pixfleet.producer.connection import answering
-from pixfleet.producer.scripts import Scripts
-from pixfleet.producer.sqs import post_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     import redis
 
-    from pixfleet.config.settings import Settings
+    from pixfleet.producer.scripts import Scripts
 
-ALIVE_S: Final = 30
-"""A worker without a sign of life for so long takes no jobs."""
 _AGAIN_S: Final = 60
 Rerouted = Literal["rerouted", "unserved", "superseded"]
 
@@ -59,12 +55,6 @@ def withdraw(client: redis.Redis, worker: str) -> None:
 class LargeLane:
     """The way to the queue ``large`` and back; each move is one step in Lua."""
 
-    @classmethod
-    def of(cls, settings: Settings, client: redis.Redis) -> Self:
-        """That of a fleet with these settings."""
-        scripts = Scripts(client, settings.queue, post_of(settings))
-        return cls(client, scripts, wait_s=settings.worker.large_wait_s)
-
     def __init__(self, client: redis.Redis, scripts: Scripts, *, wait_s: int) -> None:
         self._redis = client
         self._scripts = scripts
@@ -84,11 +74,11 @@ class LargeLane:
         ``unserved``: it has waited in vain, and is still claimed, to be ended.
         """
         (answer,) = self._scripts.run(
-            self._reroute, job_id, fence, LARGE, why, self._wait_s, ALIVE_S
+            self._reroute, job_id, fence, LARGE, why, self._wait_s, keys.ALIVE_S
         )
         return cast("Rerouted", answer.decode())
 
     def give_up(self) -> int:
         """Put jobs that waited in vain back on a queue of all workers; how many those were."""
-        (back,) = self._scripts.run(self._unserved, LARGE, ENCODE, ALIVE_S, _AGAIN_S)
+        (back,) = self._scripts.run(self._unserved, LARGE, ENCODE, keys.ALIVE_S, _AGAIN_S)
         return int(back)

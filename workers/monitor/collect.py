@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from pixfleet.config import keys
 from pixfleet.config.prices import from_nano
@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from decimal import Decimal
 
     import redis
-
-_ALIVE_S: Final = 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +45,7 @@ def read_fleet(client: redis.Redis) -> Reading:
     pipe = client.pipeline(transaction=False)
     pipe.hgetall(keys.BACKLOG)
     pipe.zcard(keys.RUNNING)
-    pipe.zcount(keys.WORKERS, now - _ALIVE_S, "+inf")
+    pipe.zcount(keys.WORKERS, now - keys.ALIVE_S, "+inf")
     pipe.hgetall(keys.TOTALS)
     pipe.hgetall(keys.SPEND + day)
     with answering(client):
