@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import sys
 import time
@@ -125,11 +126,17 @@ def _ready_child(**_: object) -> None:
     confine(app.conf["pixfleet_child_budget"])
 
 
+@functools.cache
+def _ledger() -> Any:
+    """The main process's connection for signs of life: one, not a new one every two seconds."""
+    return connect(settings.ledger_url)
+
+
 def _alive(sender: Any, **_: object) -> None:
     """Every two seconds: the fleet's list of workers, for the monitor and for who waits."""
     name = sender.hostname if hasattr(sender, "hostname") else sender.eventer.hostname
     with contextlib.suppress(LedgerUnavailableError):
-        client = connect(settings.ledger_url)
+        client = _ledger()
         with answering(client):
             client.zadd(keys.WORKERS, {str(name): time.time()})
         announce(client, str(name), app.amqp.queues.consume_from, time.time())
@@ -151,7 +158,7 @@ signals.heartbeat_sent.connect(_alive)
 def _gone(sender: Any, **_: object) -> None:
     close_scratch(app.conf["pixfleet_scratch"])
     with contextlib.suppress(LedgerUnavailableError):
-        client = connect(settings.ledger_url)
+        client = _ledger()
         withdraw(client, str(sender.hostname))
         with answering(client):
             name = str(sender.hostname)

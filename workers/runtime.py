@@ -71,17 +71,18 @@ def build_runtime(settings: Settings) -> Runtime:
     client = connect(settings.ledger_url, for_ever=True)
     store = ObjectStore(store_url(settings))
     memo = settings.memo
+    ledger = JobLedger(
+        client,
+        settings.queue,
+        post_of(settings),
+        lease_s=settings.worker.lease_s,
+        max_attempts=settings.worker.max_attempts,
+        ttl_s=settings.result.ttl_s,
+    )
     return Runtime(
         settings=settings,
-        ledger=JobLedger(
-            client,
-            settings.queue,
-            post_of(settings),
-            lease_s=settings.worker.lease_s,
-            max_attempts=settings.worker.max_attempts,
-            ttl_s=settings.result.ttl_s,
-        ),
-        large=LargeLane.of(settings, client),
+        ledger=ledger,
+        large=LargeLane(client, ledger.scripts, wait_s=settings.worker.large_wait_s),
         store=store,
         memo=Memo(
             client,

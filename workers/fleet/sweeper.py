@@ -52,7 +52,9 @@ class Sweeper:
         self._ledger = Ledger(self._redis, settings.queue, post_of(settings))
         self._script = self._ledger.scripts.load("pixfleet.workers.fleet", "sweep")
         self._outbox = Outbox(self._ledger)
-        self._large = LargeLane.of(settings, self._redis)
+        self._large = LargeLane(
+            self._redis, self._ledger.scripts, wait_s=settings.worker.large_wait_s
+        )
         self._lease_s = settings.worker.lease_s
         self._name = name
         self._lost_s = max(_LOST_S, settings.broker.visibility_s)
@@ -105,7 +107,7 @@ class Sweeper:
         with answering(self._redis):
             due = self._redis.set(keys.TIDIED, self._name, nx=True, ex=_TIDY_S)
         if due:
-            self._ledger.post(TASK_TIDY, {})
+            self._ledger.post(TASK_TIDY, [{}])
 
     def _mine(self) -> bool:
         lasts_ms = int(self.interval_s * _TURNS * 1000)

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import uuid
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from pixfleet.config.contract import TASK_NOTIFY
-from pixfleet.config.queues import ENCODE
-from pixfleet.producer.envelope import envelope
 
 if TYPE_CHECKING:
     from pixfleet.config.results import JobState
@@ -47,6 +44,7 @@ class Outbox:
     """Webhooks that wait, as workers see them."""
 
     def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
         self._scripts = ledger.scripts
         self._due, self._take, self._settle = (
             self._scripts.load("pixfleet.workers.fleet", name)
@@ -60,14 +58,8 @@ class Outbox:
             LedgerUnavailableError: Redis did not answer.
         """
         ids: list[bytes] = self._scripts.ask(self._due, most, _AGAIN_S)
-        messages: list[bytes] = []
-        for job_id in ids:
-            task_id = str(uuid.uuid4())
-            message = {"job_id": job_id.decode()}
-            messages.append(envelope(TASK_NOTIFY, task_id, message, ENCODE, tag=task_id))
-        if messages:
-            self._scripts.send(ENCODE, messages)
-        return len(messages)
+        self._ledger.post(TASK_NOTIFY, [{"job_id": job_id.decode()} for job_id in ids])
+        return len(ids)
 
     def take(self, job_id: str, within_s: float) -> Call | None:
         """The call to be made; None: it is over, or another worker began it within the time.
