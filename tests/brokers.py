@@ -6,7 +6,7 @@ import signal
 import socket
 import subprocess
 import time
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Final, Self
 
 import redis
 from redis.exceptions import RedisError
@@ -15,6 +15,10 @@ from pixfleet.workers.embedded import find_server
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+
+AS_EMBEDDED: Final = ("--appendfsync", "everysec", "--maxmemory-policy", "noeviction")
+"""Options with which it keeps and forgets what the embedded broker does."""
 
 
 def free_port() -> int:
@@ -33,6 +37,7 @@ class LoopbackBroker:
         self._options = options
         self._password = password
         self._process: subprocess.Popen[bytes] | None = None
+        self.client = redis.Redis(port=self.port, password=password or None, socket_timeout=5)
 
     @property
     def url(self) -> str:
@@ -42,7 +47,7 @@ class LoopbackBroker:
 
     def start(self) -> Self:
         """Returns when it answers."""
-        self._folder.mkdir(exist_ok=True)
+        self._folder.mkdir(parents=True, exist_ok=True)
         options = [
             *("--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(self._folder)),
             *("--appendonly", "yes", "--appendfsync", "always", "--save", ""),
@@ -91,4 +96,5 @@ class LoopbackBroker:
         return self.start()
 
     def __exit__(self, *_: object) -> None:
+        self.client.close()
         self.kill()

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, Self
 
 import boto3
 
+from tests.brokers import free_port
 from tests.chaos.proxy import Proxy
-from tests.chaos.valkey import free_port
 
 if TYPE_CHECKING:
     from pathlib import Path

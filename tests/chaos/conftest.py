@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from pixfleet.producer import ImageJob, Producer, Recipe, VariantSpec
+from tests.brokers import AS_EMBEDDED, LoopbackBroker
 from tests.chaos.pictures import gated
-from tests.chaos.valkey import Valkey
 from tests.chaos.worker import Worker
 
 _UNTIL_S = 60.0
@@ -22,7 +22,7 @@ _UNTIL_S = 60.0
 class Ground:
     """A fleet to break: start workers, hold a job in its decoder, look at the ledger."""
 
-    def __init__(self, folder: Path, valkey: Valkey, stack: ExitStack) -> None:
+    def __init__(self, folder: Path, valkey: LoopbackBroker, stack: ExitStack) -> None:
         self.folder = folder
         self.valkey = valkey
         self.gate = folder / "gate"
@@ -81,7 +81,7 @@ def ground():
     folder = Path(tempfile.mkdtemp(prefix="ground-"))
     with ExitStack() as stack:
         stack.callback(shutil.rmtree, folder, ignore_errors=True)
-        valkey = stack.enter_context(Valkey(folder / "valkey"))
+        valkey = stack.enter_context(LoopbackBroker(folder / "valkey", *AS_EMBEDDED))
         ground = Ground(folder, valkey, stack)
         stack.callback(ground.open)
         yield ground

@@ -107,7 +107,7 @@ def freeze(storm: Storm) -> bool:
 
 def restart_valkey(storm: Storm, kind: str) -> bool:
     """It shuts down in good order and comes back."""
-    return _valkey(storm, kind, storm.valkey.shut_down)
+    return _valkey(storm, kind, storm.valkey.stop)
 
 
 def kill_valkey(storm: Storm, kind: str) -> bool:

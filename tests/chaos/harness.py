@@ -20,11 +20,11 @@ from pathlib import Path
 from typing import Final
 from unittest import mock
 
+from tests.brokers import AS_EMBEDDED, LoopbackBroker
 from tests.chaos import invariants, report
 from tests.chaos.aws import Aws
 from tests.chaos.disk import SmallDisk
 from tests.chaos.storm import Plan, Storm
-from tests.chaos.valkey import Valkey
 
 _DISK_MIB: Final = 64
 
@@ -52,7 +52,7 @@ def run(plan: Plan, *, keep: bool = False) -> Outcome:
     folder = Path(tempfile.mkdtemp(prefix="storm-"))
     began_s = time.monotonic()
     with ExitStack() as stack:
-        valkey = stack.enter_context(Valkey(folder / "valkey"))
+        valkey = stack.enter_context(LoopbackBroker(folder / "valkey", *AS_EMBEDDED))
         aws = stack.enter_context(Aws(folder / "aws.log"))
         # This process is a producer of the same account.
         stack.enter_context(mock.patch.dict(os.environ, aws.environment))

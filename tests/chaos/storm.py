@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from tests.brokers import LoopbackBroker
     from tests.chaos.aws import Aws
     from tests.chaos.disk import SmallDisk
-    from tests.chaos.valkey import Valkey
     from tests.chaos.worker import Worker
 
 _TICK_S: Final = 0.1
@@ -61,7 +61,7 @@ class Storm:
 
     plan: Plan
     folder: Path
-    valkey: Valkey
+    valkey: LoopbackBroker
     aws: Aws
     disk: SmallDisk
     clock: Path | None

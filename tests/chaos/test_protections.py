@@ -146,7 +146,7 @@ def test_a_worker_with_one_child_busy_and_one_free_outlives_a_restart_of_its_bro
     worker = ground.worker("one", children=2, **without())
     handle = ground.held()
 
-    ground.valkey.shut_down()
+    ground.valkey.stop()
     time.sleep(1)  # as long as a restart takes
     ground.valkey.start()
     ground.open()

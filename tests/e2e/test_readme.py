@@ -29,7 +29,9 @@ import boto3
 import pytest
 from PIL import Image
 
-from .test_up import eventually, fetch, free_port
+from tests.brokers import free_port
+
+from .test_up import eventually, fetch
 
 TOP = Path(__file__).parents[2]
 SHOWN = {"json", "text", "mermaid"}

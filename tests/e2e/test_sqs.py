@@ -23,11 +23,11 @@ from pixfleet.producer import ImageJob, Producer, Recipe, SqsUnavailableError, V
 from pixfleet.producer.queues import SqsQueues
 from pixfleet.producer.sqs import SqsSender
 from pixfleet.workers.fleet.process import WorkerProcess
+from tests.brokers import free_port
 from tests.hostile import photo
 from tests.sqs_gate import SqsGate
 
 from .conftest import PIXFLEET
-from .test_up import free_port
 
 SMALL = Recipe(
     name="small", variants=(VariantSpec(name="v", width=90, formats=("jpeg",)),), features=()

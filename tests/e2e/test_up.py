@@ -21,6 +21,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from pixfleet.producer import ImageJob, Producer, Recipe, VariantSpec
 from pixfleet.producer.connection import connect
 from pixfleet.workers.embedded import EmbeddedBroker
+from tests.brokers import free_port
 
 from .conftest import PIXFLEET, command
 
@@ -33,12 +34,6 @@ LONG = Recipe(
     objective="smallest",
     features=(),
 )
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def fetch(url: str) -> tuple[int, str]:
