@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import time
 
 import pytest
@@ -18,7 +20,8 @@ from pixfleet.config.contract import TASK_PREPARE
 from pixfleet.producer import Producer
 from tests.chaos.conftest import until
 from tests.chaos.pictures import deadly
-from tests.chaos.worker import own_host_names
+from tests.chaos.protections import TESTS
+from tests.chaos.worker import BOOTSTRAP, own_host_names
 
 _LEASE_S = 2
 _AT_ONCE_S = 15
@@ -40,6 +43,20 @@ def without(*names: str) -> dict[str, str]:
     return {"PIXFLEET_TEST_WITHOUT": ",".join(lost)}
 
 
+def test_every_protection_can_still_be_taken_away():
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(BOOTSTRAP),
+        "PIXFLEET_TEST_WITHOUT": ",".join(TESTS),
+        "PIXFLEET_TEST_GATE": "",
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", ""], env=environment, capture_output=True, text=True, check=False
+    )
+
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 @machines
 def test_without_a_sweeper_the_broker_brings_a_dead_machines_message_back(ground):
     first = ground.worker("gone", **without("sweeper"), **SHORT_VISIBILITY)
@@ -54,7 +71,7 @@ def test_without_a_sweeper_the_broker_brings_a_dead_machines_message_back(ground
 
 
 def test_without_a_sweeper_a_killed_childs_message_comes_back_at_once(ground):
-    worker = ground.worker("one", **without("sweeper"))
+    worker = ground.worker("one", **without("sweeper", "notice of a child's death"))
     handle = ground.held()
     (child,) = worker.children
 

@@ -6,6 +6,7 @@ What protects is never told of this: its code is replaced from outside, before i
 from __future__ import annotations
 
 import functools
+from importlib import resources
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
@@ -32,9 +33,13 @@ def _without_acks_late() -> None:
     _without_option("task_acks_late", value=False)
 
 
-def _in_script(old: str, new: str) -> None:
+def _in_script(name: str, old: str, new: str) -> None:
+    """Replace a line of a script; a script that has it no more would leave the protection in."""
     from redis import Redis  # noqa: PLC0415 (as above)
 
+    package = "pixfleet.producer" if name == "submit" else "pixfleet.workers.fleet"
+    script = (resources.files(package) / f"{name}.lua").read_text("utf-8")
+    assert old in script, f"{name}.lua has changed: what is to be taken away?"
     given = Redis.register_script
     Redis.register_script = lambda self, text: given(self, text.replace(old, new))
 
@@ -47,7 +52,8 @@ def _without_sweeper() -> None:
 
 def _without_heartbeat() -> None:
     _in_script(
-        "redis.call('HSET', key, 'lease_until', lease_until)\n"
+        "renew",
+        "redis.call('HSET', key, 'lease_until', lease_until, 'seen', stamp)\n"
         "redis.call('ZADD', K.RUNNING, lease_until, id)\nreturn 1",
         "return 1",
     )
@@ -64,7 +70,7 @@ def _without_mended_channel() -> None:
 def _without_death_notice() -> None:
     from pixfleet.workers.fleet.jobs import Abandonment  # noqa: PLC0415 (as above)
 
-    Abandonment.lost = lambda *_: None
+    Abandonment.tell = lambda *_: -1
 
 
 REMOVALS: Final[dict[str, Callable[[], None]]] = {
@@ -74,13 +80,19 @@ REMOVALS: Final[dict[str, Callable[[], None]]] = {
     "sweeper": _without_sweeper,
     "a closed channel is a lost connection": _without_mended_channel,
     "heartbeat": _without_heartbeat,
-    "fence": lambda: _in_script("job[1] ~= 'running' or job[2] ~= ARGV[2]", "job[1] ~= 'running'"),
-    "attempts are counted": lambda: _in_script("attempts >= tonumber(ARGV[4])", "false"),
-    "ended jobs are refused": lambda: _in_script(
-        "if ENDS[state] then\n  return answer", "if false then\n  return answer"
+    "fence": lambda: _in_script(
+        "complete", "job[1] ~= 'running' or job[2] ~= ARGV[2]", "job[1] ~= 'running'"
     ),
-    "jobs in work are refused": lambda: _in_script("if left > 0 and (owner", "if false and (owner"),
+    "attempts are counted": lambda: _in_script("claim", "attempts >= tonumber(ARGV[4])", "false"),
+    "ended jobs are refused": lambda: _in_script(
+        "claim", "if ENDS[state] then\n  return answer", "if false then\n  return answer"
+    ),
+    "jobs in work are refused": lambda: _in_script(
+        "claim", "if left > 0 and (owner", "if false and (owner"
+    ),
     "idempotency key": lambda: _in_script(
-        "if redis.call('EXISTS', key) == 1 then\n  return {0", "if false then\n  return {0"
+        "submit",
+        "if redis.call('EXISTS', key) == 1 then\n  return {0",
+        "if false then\n  return {0",
     ),
 }
