@@ -201,7 +201,8 @@ def test_a_fleet_that_stays_is_found_watched_and_gone_after_ctrl_c(up, tmp_path,
 
 
 def test_a_busy_worker_gives_its_jobs_back_when_the_fleet_goes(up, tmp_path, samples):
-    fleet = up(PIXFLEET_WORKER_SOFT_SHUTDOWN_S="1")
+    # No sweeper looks meanwhile, whose request to tidy up would lie on the same queue.
+    fleet = up(PIXFLEET_WORKER_SOFT_SHUTDOWN_S="1", PIXFLEET_WORKER_SWEEP_INTERVAL_S="60")
     fleet.wait_ready()
     producer = Producer(EmbeddedBroker(fleet.state).url)
     handle = producer.submit(
