@@ -7,6 +7,7 @@ import json
 import os
 import signal
 import subprocess
+import threading
 import time
 from http.client import HTTPConnection
 from pathlib import Path
@@ -14,6 +15,7 @@ from pathlib import Path
 import boto3
 import pytest
 from celery import Celery
+from structlog.testing import capture_logs
 
 from pixfleet.config import keys
 from pixfleet.config.contract import TASK_PREPARE
@@ -312,9 +314,15 @@ def flower_answers(port, path, password="secret"):
 def test_events_that_redis_does_not_take_hold_up_nothing():
     app = Celery(events="pixfleet.workers.fleet.telemetry:FleetEvents")
     app.conf.result_backend = "redis://127.0.0.1:1/0"
-    dispatcher = app.events.Dispatcher(hostname="w")
-    began_s = time.monotonic()
-    for _ in range(5_000):
-        dispatcher.send("worker-heartbeat")
-    assert time.monotonic() - began_s < 3
-    dispatcher.close()
+    with capture_logs() as log:
+        dispatcher = app.events.Dispatcher(hostname="w")
+        sender = next(thread for thread in threading.enumerate() if thread.name == "events")
+        began_s = time.monotonic()
+        for _ in range(5_000):
+            dispatcher.send("worker-heartbeat")
+        assert time.monotonic() - began_s < 3
+        dispatcher.close()
+        sender.join(30)  # it gives up on Redis only now; a later test must not hear of it
+    assert not sender.is_alive()
+    assert {entry["event"] for entry in log} == {"events.dropped"}
+    assert sum(1 + entry["more"] for entry in log) == 5_000
