@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt  # noqa: TC003 (pydantic reads annotations at run time)
 import tomllib
+from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from importlib import resources
 from pathlib import Path
@@ -29,6 +30,10 @@ UNITS: Final[dict[str, int]] = {
     "million requests": 1_000_000,
 }
 """What a price can be for, and how many single things that is."""
+
+
+PURCHASES: Final = ("spot", "on_demand", "reserved_1y")
+"""The terms on which a machine may be had."""
 
 
 class PriceError(ValueError):
@@ -66,11 +71,42 @@ class Price(_Frozen):
 
 
 class Instance(_Frozen):
-    """A kind of machine; its prices are per hour."""
+    """A kind of machine, paid by the hour whatever it does."""
 
     vcpus: int = Field(ge=1)
+    memory_gb: float = Field(gt=0)
     on_demand: Price
     spot: Price | None = None
+    reserved_1y: Price | None = Field(default=None, description="an hour, nothing paid upfront")
+
+
+class Serverless(_Frozen):
+    """A service that is paid by what is ordered: CPU, memory, calls; on demand alone."""
+
+    vcpu: Price | None = None
+    memory: Price
+    request: Price | None = None
+    gb_per_vcpu: float = Field(gt=0, description="memory that is ordered with a vCPU")
+
+
+@dataclass(frozen=True, slots=True)
+class Rates:
+    """What a machine's time costs, on some terms.
+
+    Attributes:
+        machine: the book's name of it, and the terms: ``c7i.large spot``.
+        vcpus, memory_gb: of one machine; None where they are ordered as needed.
+        vcpu_second_usd: of one vCPU; its memory included where machines are paid by the hour.
+        gb_second_usd: of a gigabyte of memory for a second; 0 where it is included.
+        core_second_usd: of a vCPU with the memory that comes with it.
+    """
+
+    machine: str
+    vcpus: int | None
+    memory_gb: float | None
+    vcpu_second_usd: Decimal
+    gb_second_usd: Decimal
+    core_second_usd: Decimal
 
 
 class PriceBook(_Frozen):
@@ -81,6 +117,7 @@ class PriceBook(_Frozen):
     date: dt.date
     instance: str = Field(description="kind of machine charged where the settings name none")
     instances: dict[str, Instance] = Field(min_length=1)
+    serverless: dict[str, Serverless] = Field(default_factory=dict)
     requests: dict[str, Price] = Field(description="price of a billed request by kind")
     storage_gb_month: Price
     egress_gb: Price
@@ -91,28 +128,42 @@ class PriceBook(_Frozen):
         """Name and date, as receipts carry it."""
         return f"{self.name} {self.date.isoformat()}"
 
-    def vcpu_second_usd(self, instance: str = "", purchase: str = "spot") -> Decimal:
-        """Price of one vCPU for a second: the instance's hour over its vCPUs.
+    def rates(self, instance: str = "", purchase: str = "spot") -> Rates:
+        """What the time of a kind of machine costs on these terms; empty: the book's own kind.
 
         Raises:
-            PriceError: the book does not have the instance, or not on these terms.
+            PriceError: the book does not have the machine, or not on these terms.
         """
         name = instance or self.instance
+        if purchase not in PURCHASES:
+            raise PriceError(
+                f"PIXFLEET_PRICES_PURCHASE is {purchase!r}; use {', '.join(PURCHASES)}"
+            )
+        if name in self.serverless:
+            return _ordered(name, self.serverless[name])
         kind = self.instances.get(name)
         if kind is None:
+            known = sorted(self.instances) + sorted(self.serverless)
             raise PriceError(
                 f"price book {self.name} has no instance {name!r}; "
-                f"set PIXFLEET_PRICES_INSTANCE to one of {', '.join(sorted(self.instances))}"
+                f"set PIXFLEET_PRICES_INSTANCE to one of {', '.join(known)}"
             )
-        if purchase not in ("spot", "on_demand"):
-            raise PriceError(f"PIXFLEET_PRICES_PURCHASE is {purchase!r}; use spot or on_demand")
-        price = kind.spot if purchase == "spot" else kind.on_demand
+        price: Price | None = getattr(kind, purchase)
         if price is None:
+            offered = [terms for terms in PURCHASES if getattr(kind, terms)]
             raise PriceError(
-                f"price book {self.name} has no spot price for {name!r}; "
-                "set PIXFLEET_PRICES_PURCHASE=on_demand"
+                f"price book {self.name} has no {purchase} price for {name!r}; "
+                f"set PIXFLEET_PRICES_PURCHASE={' or '.join(offered)}"
             )
-        return price.each_usd / (3_600 * kind.vcpus)
+        second_usd = price.each_usd / (3_600 * kind.vcpus)
+        return Rates(
+            machine=f"{name} {purchase}",
+            vcpus=kind.vcpus,
+            memory_gb=kind.memory_gb,
+            vcpu_second_usd=second_usd,
+            gb_second_usd=Decimal(0),
+            core_second_usd=second_usd,
+        )
 
     def request_usd(self, kind: str) -> Decimal:
         """Price of one request.
@@ -178,6 +229,21 @@ def to_nano(usd: Decimal) -> int:
 def from_nano(nano_usd: int) -> Decimal:
     """US dollars from integer nano-dollars."""
     return (nano_usd * NANO).quantize(NANO)
+
+
+def _ordered(name: str, service: Serverless) -> Rates:
+    vcpu_usd = service.vcpu.each_usd / 3_600 if service.vcpu else Decimal(0)
+    gb_usd = service.memory.each_usd
+    if service.memory.unit == "gb-hour":
+        gb_usd /= 3_600
+    return Rates(
+        machine=name,
+        vcpus=None,
+        memory_gb=None,
+        vcpu_second_usd=vcpu_usd,
+        gb_second_usd=gb_usd,
+        core_second_usd=vcpu_usd + gb_usd * Decimal(str(service.gb_per_vcpu)),
+    )
 
 
 def _built_in() -> Any:

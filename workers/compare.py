@@ -117,7 +117,7 @@ def _goal(order: CompareOrder) -> Goal:
     """What the recipe's objective comes to, as in a run that makes these formats."""
     recipe, money = order.recipe, order.settings.money
     prices = load_prices(money.book)
-    cpu_second_usd = prices.vcpu_second_usd(money.instance, money.purchase)
+    cpu_second_usd = prices.rates(money.instance, money.purchase).core_second_usd
     if recipe.price_book:
         prices, cpu_second_usd = price_book(recipe.price_book)
     spec = VariantSpec(name="compared", width=order.width_px, formats=order.formats)

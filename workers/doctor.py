@@ -179,7 +179,7 @@ def _prices(settings: Settings) -> Finding:
     money = settings.money
     try:
         book = load_prices(money.book)
-        per_second = book.vcpu_second_usd(money.instance, money.purchase)
+        per_second = book.rates(money.instance, money.purchase).core_second_usd
     except ValueError as error:
         return Finding("prices", "bad", str(error), "mend PIXFLEET_PRICES_BOOK or _INSTANCE")
     hourly = per_second * 3600

@@ -74,7 +74,7 @@ class Costs:
 
     @cached_property
     def _lifetime(self) -> Lifetime:
-        cpu_second_usd = self.prices.vcpu_second_usd()
+        cpu_second_usd = self.prices.rates().core_second_usd
         return Lifetime.of(self._recipe, self._recipe.variants[0], self.prices, cpu_second_usd)
 
     def request(self, floor: float) -> EncodeRequest:

@@ -34,8 +34,17 @@ def mine(tmp_path):
 
 def test_a_vcpu_second_costs_the_hour_over_seconds_and_vcpus():
     book = load_prices("aws-us-east-1")
-    assert book.vcpu_second_usd("c7g.large", "on_demand") == Decimal("0.0725") / 7200
-    assert book.vcpu_second_usd("c7i.large", "spot") == Decimal("0.0363") / 7200
+    assert book.rates("c7g.large", "on_demand").core_second_usd == Decimal("0.0725") / 7200
+    assert book.rates("c7i.large", "spot").core_second_usd == Decimal("0.0363") / 7200
+
+
+def test_what_is_ordered_by_the_piece_is_priced_by_cpu_and_memory():
+    book = load_prices("aws-us-east-1")
+    fargate, function = book.rates("fargate-arm"), book.rates("lambda-x86")
+    assert fargate.vcpu_second_usd * 3600 == pytest.approx(Decimal("0.03238"))
+    assert fargate.core_second_usd * 3600 == pytest.approx(Decimal("0.0395"))
+    assert function.vcpu_second_usd == 0
+    assert function.core_second_usd == Decimal("1.769") * Decimal("0.0000166667")
 
 
 def test_a_million_s3_puts_cost_five_dollars_and_a_million_sqs_requests_forty_cents():
@@ -61,7 +70,7 @@ def test_every_built_in_price_has_a_date_and_a_source(name):
         assert isinstance(price["date"], dt.date)
         assert len(price["source"]) > 5
     assert name in built_in_books()
-    assert load_prices(name).vcpu_second_usd() > 0
+    assert load_prices(name).rates().core_second_usd > 0
 
 
 def test_a_float_is_refused_with_the_key_and_the_way_to_write_it(mine):
@@ -98,18 +107,18 @@ def test_a_faulty_book_is_refused_with_the_key(mine, old, new, expected):
         pytest.param(lambda: load_prices("gcp"), "aws-us-east-1, own-hardware", id="book"),
         pytest.param(lambda: load_prices("/no/such.toml"), "/no/such.toml", id="file"),
         pytest.param(
-            lambda: load_prices("own-hardware").vcpu_second_usd("c7i.large"),
+            lambda: load_prices("own-hardware").rates("c7i.large"),
             "set PIXFLEET_PRICES_INSTANCE to one of own",
             id="instance",
         ),
         pytest.param(
-            lambda: load_prices("aws-us-east-1").vcpu_second_usd("c8g.large", "spot"),
+            lambda: load_prices("aws-us-east-1").rates("c8g.large", "spot"),
             "PIXFLEET_PRICES_PURCHASE=on_demand",
             id="no-spot-price",
         ),
         pytest.param(
-            lambda: load_prices("aws-us-east-1").vcpu_second_usd("", "reserved"),
-            "use spot or on_demand",
+            lambda: load_prices("aws-us-east-1").rates("", "reserved"),
+            "use spot, on_demand, reserved_1y",
             id="purchase",
         ),
         pytest.param(

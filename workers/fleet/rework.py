@@ -65,7 +65,7 @@ class Rework:
         """A child is given a core, so its wall seconds are a core's."""
         money = self._settings.money
         try:
-            usd = load_prices(money.book).vcpu_second_usd(money.instance, money.purchase)
+            usd = load_prices(money.book).rates(money.instance, money.purchase).core_second_usd
         except PriceError:  # every job says so
             return 0
         return to_nano(usd * Decimal(wall_ms) / 1000)

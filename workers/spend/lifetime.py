@@ -108,7 +108,7 @@ def price_book(name_or_path: str) -> tuple[PriceBook, Decimal]:
     try:
         book = load_prices(name_or_path)
         spot = book.instances[book.instance].spot is not None
-        return book, book.vcpu_second_usd(purchase="spot" if spot else "on_demand")
+        return book, book.rates(purchase="spot" if spot else "on_demand").core_second_usd
     except (PriceError, KeyError) as error:
         raise RecipeError(
             "price_book", f"price_book = {name_or_path!r}: {error}", "Mend the recipe's price_book."

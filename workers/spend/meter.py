@@ -41,7 +41,7 @@ class Meter:
 
     def __init__(self, prices: PriceBook, *, instance: str = "", purchase: str = "spot") -> None:
         self._prices = prices
-        self.cpu_second_usd = prices.vcpu_second_usd(instance, purchase)
+        self.cpu_second_usd = prices.rates(instance, purchase).core_second_usd
         self._stages: dict[str, _Use] = {}
         self._inner: list[_Use] = []
         self._requests: Counter[str] = Counter()
