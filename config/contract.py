@@ -127,6 +127,9 @@ class VariantSpec(Frozen):
         ge=1,
         description="no file is larger, even where that costs the promised quality",
     )
+    optional: bool = Field(
+        default=False, description="may be left out while a budget asks for thrift"
+    )
     quality: Quality | None = Field(
         default=None,
         description="SSIMULACRA2 target, or {salient, background}; the recipe's when absent",

@@ -11,8 +11,6 @@ BATCH: Final = f"{NAMESPACE}batch:"
 """Hash per batch: counts of submitted and ended jobs, totals of bytes and money."""
 BATCH_JOBS: Final = f"{NAMESPACE}batch-jobs:"
 """List per batch: the ids of its jobs, in the order of submission."""
-SPEND: Final = f"{NAMESPACE}spend:"
-"""Hash per UTC day: integer nano-dollars by ``tenant|recipe``."""
 SPENT: Final = f"{NAMESPACE}spent:"
 """Hash per UTC hour, later day, then month: integer nano-dollars by ``tenant|recipe|line``, and
 with a ``#`` before the line counts of other things."""

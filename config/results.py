@@ -11,10 +11,10 @@ from pydantic import BeforeValidator, Field, PlainSerializer
 from .contract import SCHEMA_VERSION, Format, Frozen
 
 JobState = Literal[
-    "waiting", "queued", "delayed", "running", "done", "failed", "quarantined", "cancelled"
+    "waiting", "queued", "delayed", "held", "running", "done", "failed", "quarantined", "cancelled"
 ]
-"""waiting: its turn on the queue has not come; delayed: waits for a retry; the last four are ends,
-quarantined the one of a job that used up its attempts."""
+"""waiting: its turn on the queue has not come; delayed: waits for a retry; held: its budget is
+spent; the last four are ends, quarantined the one of a job that used up its attempts."""
 ManifestStatus = Literal["done", "partial", "failed"]
 
 
@@ -202,6 +202,10 @@ class StageUse(Frozen):
     stage: str
     cpu_s: float = Field(description="own and children")
     wall_s: float
+    gb_s: float = Field(default=0.0, description="resident memory times wall time, GB-seconds")
+    cost_usd: Usd = Field(
+        default=Decimal(0), description="of its CPU, and where it is paid, memory"
+    )
 
 
 class Receipt(Frozen):
@@ -209,15 +213,20 @@ class Receipt(Frozen):
 
     stages: tuple[StageUse, ...] = ()
     cpu_s: float = 0.0
+    gb_s: float = 0.0
     bytes_in: int = 0
     bytes_out: int = 0
     requests: dict[str, int] = Field(default_factory=dict, description="billed requests by kind")
-    lines_usd: dict[str, Usd] = Field(default_factory=dict, description="cost by cause")
+    lines_usd: dict[str, Usd] = Field(
+        default_factory=dict,
+        description="cost by cause: cpu (the sum of the stages), and each kind of request",
+    )
     cost_usd: Usd = Decimal(0)
     saved_usd: Usd = Field(default=Decimal(0), description="measured cost of what the memo spared")
     saved_cpu_s: float = 0.0
     memo_hits: int = 0
     price_book: str = ""
+    machine: str = Field(default="", description="whose time was charged, and on which terms")
 
 
 class Part(Frozen):

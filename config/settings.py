@@ -291,6 +291,12 @@ class MoneySettings(BaseSettings):
         default="",
         description="instance type whose price CPU seconds are charged at; empty: the book's own",
     )
+    vcpus: float = Field(
+        default=0,
+        ge=0,
+        description="vCPUs of its machine that a worker is charged for; 0: as many as its children "
+        "can use",
+    )
     purchase: str = Field(default="spot", description="spot or on_demand")
 
 

@@ -1,14 +1,21 @@
-"""Admission: jobs are refused before they are queued when too many wait already."""
+"""Admission: jobs are refused before they are queued when too many wait, or a budget is closed."""
 
 from __future__ import annotations
 
+import datetime as dt
+import json
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
+
+from pixfleet.config.prices import from_nano
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from .ledger import Ledger, Registration
+
+
+_CLOSED: Final = -2
 
 
 class BacklogFullError(RuntimeError):
@@ -23,10 +30,38 @@ class BacklogFullError(RuntimeError):
         self.retry_after_s = retry_after_s
 
 
+class BudgetClosedError(RuntimeError):
+    """A budget is spent; says whose, how much, and until when.
+
+    Attributes:
+        http_status: what an application would answer, 402 Payment Required.
+        budget: ``owner|period``.
+        spent_usd, limit_usd: of this period.
+        retry_after_s: until the period ends.
+    """
+
+    http_status: Final = 402
+
+    def __init__(self, refused: int, closed: str, retry_after_s: float) -> None:
+        found = json.loads(closed)
+        self.budget: str = found["id"]
+        self.spent_usd = from_nano(int(found["spent_nano_usd"]))
+        self.limit_usd = from_nano(int(found["limit_nano_usd"]))
+        self.retry_after_s = retry_after_s
+        owner, _, period = self.budget.partition("|")
+        ends = dt.datetime.fromtimestamp(found["ends_at"], dt.UTC)
+        super().__init__(
+            f"{refused} jobs were refused: the budget of {owner} is closed, "
+            f"{self.spent_usd:.6f} of {self.limit_usd.normalize():f} USD are spent this {period}. "
+            f"It opens at {ends:%Y-%m-%dT%H:%M:%SZ}, or when it is raised: pixfleet budget set "
+            f"{owner} --period {period} --limit USD"
+        )
+
+
 def admit(
     ledger: Ledger, jobs: Sequence[Registration], patience_s: float
-) -> tuple[list[bool | None], BacklogFullError | None]:
-    """Register jobs, waiting ``patience_s`` in all for room.
+) -> tuple[list[bool | None], BacklogFullError | BudgetClosedError | None]:
+    """Register jobs, waiting ``patience_s`` in all for room; for a budget nobody waits.
 
     An answer for each job (True accepted, False known already, None refused), and the error when
     any was refused.
@@ -37,16 +72,22 @@ def admit(
     deadline = time.monotonic() + patience_s
     answers: list[bool | None] = [None] * len(jobs)
     left = list(range(len(jobs)))
+    closed: list[tuple[str, int]] = []
     while True:
         wait_s = 0
-        for place, (what, pause_s) in zip(
-            left, ledger.register([jobs[place] for place in left]), strict=True
-        ):
+        full: list[int] = []
+        registered = ledger.register([jobs[place] for place in left])
+        for place, (what, pause_s, why) in zip(left, registered, strict=True):
             answers[place] = None if what < 0 else what == 1
-            wait_s = max(wait_s, pause_s)
-        left = [place for place in left if answers[place] is None]
-        if not left:
-            return answers, None
-        if time.monotonic() + wait_s > deadline:
+            if what == _CLOSED:
+                closed.append((why, pause_s))
+            elif what < 0:
+                full.append(place)
+                wait_s = max(wait_s, pause_s)
+        left = full
+        if left and time.monotonic() + wait_s <= deadline:
+            time.sleep(wait_s)
+        elif left:
             return answers, BacklogFullError(len(left), wait_s)
-        time.sleep(wait_s)
+        else:
+            return answers, BudgetClosedError(len(closed), *closed[0]) if closed else None

@@ -28,7 +28,7 @@ from pixfleet.config.settings import SettingsError
 from pixfleet.config.urls import shown, split_web
 
 from . import cli_jobs
-from .admission import BacklogFullError
+from .admission import BacklogFullError, BudgetClosedError
 from .cli_picture import picture
 from .cli_queues import queues_app
 from .cli_recipes import recipes_app
@@ -40,6 +40,7 @@ from .manifests import ManifestInvalidError
 from .sources import SourceNotFoundError, find_sources
 from .sqs import MessageTooLargeError, SqsUnavailableError
 from .terminal import (
+    CLOSED,
     FAILED,
     USAGE,
     BrokerOption,
@@ -169,11 +170,12 @@ def submit(
         deadline_s=deadline_s,
         webhook=webhook,
     )
-    count, refusal = 0, None
+    count = 0
+    refusal: BacklogFullError | BudgetClosedError | None = None
     try:
         for _ in client.submit_many(jobs, patience_s=patience_s):
             count += 1
-    except BacklogFullError as error:
+    except (BacklogFullError, BudgetClosedError) as error:
         refusal = error
     client.close_batch(batch, output=target, title=", ".join(map(shown, sources)))
     if refusal:
@@ -321,6 +323,9 @@ def main() -> None:
     ) as error:
         print_error(str(error))
         sys.exit(FAILED if isinstance(error, (ResultTimeoutError, BacklogFullError)) else USAGE)
+    except BudgetClosedError as error:
+        print_error(str(error))
+        sys.exit(CLOSED)
 
 
 if __name__ == "__main__":

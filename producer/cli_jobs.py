@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from .desk import ENDS, STATES, JobDesk
+from .desk import ENDS, PENDING, STATES, JobDesk
 from .terminal import (
     FAILED,
     BrokerOption,
@@ -162,7 +162,7 @@ def purge(
     desk = JobDesk(_ledger(broker))
     if not yes:
         numbers = desk.numbers()
-        kinds = ENDS if ended else ("waiting", "queued", "delayed")
+        kinds = ENDS if ended else PENDING
         whose = f"of {tenant} among the" if tenant else "all"
         count = sum(numbers[kind] for kind in kinds)
         if not sys.stdin.isatty():

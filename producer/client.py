@@ -88,6 +88,7 @@ class Producer:
 
         Raises:
             RecipeNotFoundError: the recipe's file does not exist.
+            BudgetClosedError: what the fleet, the tenant or the recipe may spend is spent.
             BacklogFullError: too many jobs wait, still after ``patience_s``; says when to come
                 again.
             MessageTooLargeError: its recipe is too large to travel in a message on SQS.
@@ -105,7 +106,8 @@ class Producer:
         the iterator is driven.
 
         Raises:
-            BacklogFullError: as ``submit``; after the handles of those that were accepted.
+            BacklogFullError, BudgetClosedError: as ``submit``; after the handles of those that were
+                accepted.
         """
         for chunk in _chunks(jobs, _CHUNK):
             registrations = [registration(job, keys=self._keys) for job in chunk]

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from .ledger import JobStatus, Ledger
 
 STATES: Final[tuple[JobState, ...]] = get_args(JobState)
-PENDING: Final[tuple[JobState, ...]] = ("waiting", "queued", "delayed")
+PENDING: Final[tuple[JobState, ...]] = ("waiting", "queued", "delayed", "held")
 ENDS: Final[tuple[JobState, ...]] = ("done", "failed", "quarantined", "cancelled")
 _PAGE: Final = 500
 
@@ -48,18 +48,23 @@ class JobDesk:
     def numbers(self) -> dict[JobState, int]:
         """How many jobs stand in each state; of the ended ones, how many are listed."""
         lists = self._waiting_lists()
+        sets = {
+            "queued": [keys.QUEUED + queue for queue in QUEUES],
+            "delayed": [keys.DELAYED],
+            "held": self._held_sets(),
+            "running": [keys.RUNNING],
+            **{state: [keys.ENDED + state] for state in ENDS},
+        }
         with answering(self._redis):
             pipe = self._redis.pipeline(transaction=False)
             for name in lists:
                 pipe.llen(name)
-            for name in (*(keys.QUEUED + queue for queue in QUEUES), keys.DELAYED, keys.RUNNING):
+            for name in itertools.chain.from_iterable(sets.values()):
                 pipe.zcard(name)
-            for state in ENDS:
-                pipe.zcard(keys.ENDED + state)
-            found = cast("list[int]", pipe.execute())
-        waiting, rest = found[: len(lists)], found[len(lists) :]
-        queued, rest = rest[: len(QUEUES)], rest[len(QUEUES) :]
-        return dict(zip(STATES, (sum(waiting), sum(queued), *rest), strict=True))
+            found = iter(cast("list[int]", pipe.execute()))
+        waiting = sum(itertools.islice(found, len(lists)))
+        counted = {state: sum(itertools.islice(found, len(names))) for state, names in sets.items()}
+        return {state: waiting if state == "waiting" else counted[state] for state in STATES}
 
     def retry(self, job_id: str) -> bool:
         """Queue an ended job again, with all its attempts; False: it is done, or has not ended.
@@ -135,10 +140,18 @@ class JobDesk:
                 yield from self._set(keys.QUEUED + queue)
         elif state == "delayed":
             yield from self._set(keys.DELAYED)
+        elif state == "held":
+            for name in self._held_sets():
+                yield from self._set(name)
         elif state == "running":
             yield from self._set(keys.RUNNING)
         else:
             yield from self._set(keys.ENDED + state)
+
+    def _held_sets(self) -> list[str]:
+        with answering(self._redis):
+            places = cast("set[bytes]", self._redis.smembers(keys.HOLDERS))
+        return [keys.HELD + place.decode() for place in sorted(places)]
 
     def _waiting_lists(self) -> list[str]:
         with answering(self._redis):

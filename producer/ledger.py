@@ -33,7 +33,7 @@ _POLL_FIRST_S: Final = 0.02
 _POLL_MOST_S: Final = 0.5
 _STATUS_FIELDS: Final = (
     *("state", "tenant", "recipe", "source", "attempts", "submitted_at", "ended_at"),
-    *("owner", "queue", "batch", "began", "history"),
+    *("owner", "queue", "batch", "began", "history", "held_in"),
 )
 
 
@@ -67,6 +67,8 @@ class JobStatus:
     """when its newest attempt began"""
     why: str
     """why its newest attempt that is over ended as it did"""
+    held_by: str
+    """the owner whose budget holds it: fleet, tenant:NAME or recipe:NAME"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,9 +149,8 @@ def counts(manifest: Manifest) -> dict[str, int]:
 
 
 def _status(job_id: str, row: list[str]) -> JobStatus:
-    state, tenant, recipe, source, attempts, submitted, ended, owner, queue, batch, began, past = (
-        row
-    )
+    state, tenant, recipe, source, attempts, submitted, ended, *rest = row
+    owner, queue, batch, began, past, held_in = rest
     return JobStatus(
         id=job_id,
         state=cast("JobState", state),
@@ -164,6 +165,7 @@ def _status(job_id: str, row: list[str]) -> JobStatus:
         batch=batch,
         began_at=float(began) if began else None,
         why=json.loads(past.rpartition("\n")[2])["why"] if past else "",
+        held_by=held_in.partition("|")[0],
     )
 
 
@@ -180,11 +182,12 @@ class Ledger:
         self.scripts = Scripts(client, queues or QueueSettings(), post)
         self._submit = self.scripts.load("pixfleet.producer", "submit")
 
-    def register(self, jobs: Sequence[Registration]) -> list[tuple[int, int]]:
+    def register(self, jobs: Sequence[Registration]) -> list[tuple[int, int, str]]:
         """Register jobs in one round trip; each comes onto its queue when it is its turn.
 
-        An answer for each: 1 accepted, 0 known already, -1 refused because too many jobs wait;
-        and the seconds after which a refused one should be tried again.
+        An answer for each: 1 accepted, 0 known already, -1 refused because too many jobs wait, -2
+        because a budget is closed; the seconds after which a refused one should be tried again; and
+        the closed budget in JSON.
 
         Raises:
             LedgerUnavailableError: Redis did not answer.
@@ -197,7 +200,7 @@ class Ledger:
             for job in jobs
         ]
         answers = self.scripts.run_many(self._submit, calls)
-        return [(what, wait_s) for what, wait_s in answers]
+        return [(what, wait_s, why.decode()) for what, wait_s, why in answers]
 
     def status(self, job_id: str) -> JobStatus:
         """Where the job stands.

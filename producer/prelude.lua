@@ -1,10 +1,10 @@
--- What the ledger's scripts share. `K` (names of keys), ON_REDIS, DEPTH, CHUNK, TENANT_CAP and
--- MAX_BACKLOG stand above this text: producer/scripts.py writes them.
+-- What the ledger's scripts share. `K` (names of keys), ON_REDIS, DEPTH, CHUNK, TENANT_CAP,
+-- MAX_BACKLOG and INTERACTIVE stand above this text: producer/scripts.py writes them.
 local clock = redis.call('TIME')
 local now = tonumber(clock[1]) + tonumber(clock[2]) / 1000000
 local stamp = clock[1] .. '.' .. string.format('%06d', clock[2])
 local ENDS = {done = true, failed = true, quarantined = true, cancelled = true}
-local PENDING = {waiting = true, queued = true, delayed = true}
+local PENDING = {waiting = true, queued = true, delayed = true, held = true}
 local HISTORY_LINES = 20
 -- Queue, id, message, queue …: what the caller has to send where queues are not in Redis.
 local sent = {}
@@ -25,28 +25,197 @@ local function note(key, how, why)
   redis.call('HSET', key, 'history', line)
 end
 
--- What an attempt did until its last sign of life, or until now, is thrown away; the answer is in ms.
-local function waste(key, until_now)
-  local times = redis.call('HMGET', key, 'began', 'seen')
-  local began, seen = tonumber(times[1] or stamp), tonumber(times[2] or stamp)
-  local ms = math.max(0, math.floor(((until_now and now or seen) - began) * 1000))
-  redis.call('HINCRBY', K.TOTALS, 'rework_ms', ms)
-  return ms
-end
-
--- The UTC day of Redis' clock, YYYY-MM-DD: a worker's may be wrong.
+-- Year, month and day of a number of days since 1970.
 -- Source: H. Hinnant, "chrono-compatible low-level date algorithms", civil_from_days.
-local function today()
-  local z = math.floor(now / 86400) + 719468
+local function civil(days)
+  local z = days + 719468
   local era = math.floor(z / 146097)
   local doe = z - era * 146097
   local yoe = math.floor((doe - math.floor(doe / 1460) + math.floor(doe / 36524)
     - math.floor(doe / 146096)) / 365)
   local doy = doe - (365 * yoe + math.floor(yoe / 4) - math.floor(yoe / 100))
   local mp = math.floor((5 * doy + 2) / 153)
-  local day = doy - math.floor((153 * mp + 2) / 5) + 1
   local month = mp < 10 and mp + 3 or mp - 9
-  return string.format('%04d-%02d-%02d', yoe + era * 400 + (month <= 2 and 1 or 0), month, day)
+  return yoe + era * 400 + (month <= 2 and 1 or 0), month, doy - math.floor((153 * mp + 2) / 5) + 1
+end
+
+local function date(days)
+  return string.format('%04d-%02d-%02d', civil(days))
+end
+
+-- The periods of UTC that it is in by Redis' clock, for a worker's may be wrong: name, end, and for
+-- how many seconds its sums are kept.
+local TODAY = math.floor(now / 86400)
+local HOUR = date(TODAY) .. string.format('T%02d', math.floor(now % 86400 / 3600))
+local PERIODS
+do
+  local year, month, day = civil(TODAY)
+  local monday = TODAY - (TODAY + 3) % 7
+  local _, _, over = civil(TODAY - day + 32) -- 32 days after the last of the month before
+  PERIODS = {
+    hour = {'hour:' .. HOUR, (math.floor(now / 3600) + 1) * 3600, 36 * 86400},
+    day = {'day:' .. date(TODAY), (TODAY + 1) * 86400, 40 * 86400},
+    week = {'week:' .. date(monday), (monday + 7) * 86400, 60 * 86400},
+    month = {string.format('month:%04d-%02d', year, month), (TODAY - day + 33 - over) * 86400,
+      400 * 86400},
+    minute = {'minute:' .. HOUR .. string.format(':%02d', math.floor(now % 3600 / 60)), 0, 7200},
+  }
+end
+-- A number as HINCRBY takes it: Redis would write a large one as 1e+11.
+local function whole(number)
+  return string.format('%.0f', number)
+end
+
+local RUNGS = {[0] = 'normal', 'thrifty', 'essential', 'closed'}
+
+-- Every budget of an owner as it stands: id, row, spent, rung, period.
+local judged = {}
+local any_budget = redis.call('EXISTS', K.BUDGETS) == 1
+local function budgets_of(owner)
+  if not any_budget then
+    return {}
+  end
+  if judged[owner] then
+    return judged[owner]
+  end
+  local found = {}
+  local names = {'hour', 'day', 'week', 'month'}
+  local fields = {}
+  for i, name in ipairs(names) do
+    fields[i] = owner .. '|' .. name
+  end
+  for i, text in ipairs(redis.call('HMGET', K.BUDGETS, unpack(fields))) do
+    if text then
+      local row, period = cjson.decode(text), PERIODS[names[i]]
+      local spent = tonumber(redis.call('HGET', K.OWNED .. period[1], owner) or '0')
+      if row.idle then
+        spent = spent + tonumber(redis.call('HGET', K.OWNED .. period[1], 'idle') or '0')
+      end
+      local rung = 0
+      for level = 1, 3 do
+        if row.rungs[level] ~= cjson.null and spent >= row.rungs[level] then
+          rung = level
+        end
+      end
+      found[#found + 1] = {id = fields[i], row = row, spent = spent, rung = rung, period = period}
+    end
+  end
+  judged[owner] = found
+  return found
+end
+
+-- The tightest of some owners' budgets: its rung, and the budget.
+local function tightest(owners)
+  local rung, worst = 0, nil
+  for _, owner in ipairs(owners) do
+    for _, budget in ipairs(budgets_of(owner)) do
+      if budget.rung > rung then
+        rung, worst = budget.rung, budget
+      end
+    end
+  end
+  return rung, worst
+end
+
+local function holds(rung, queue)
+  return rung == 3 or rung == 2 and queue ~= INTERACTIVE
+end
+
+-- The owner whose budget holds a job back now, or nil; and the tightest rung that lets it run.
+local function holder(tenant, recipe, queue)
+  local owners, rung = {'fleet', 'tenant:' .. tenant, 'recipe:' .. recipe}, 0
+  for _, owner in ipairs(owners) do
+    local own_rung = tightest({owner})
+    if holds(own_rung, queue) then
+      return owner, own_rung
+    end
+    rung = math.max(rung, own_rung)
+  end
+  return nil, rung
+end
+
+-- What has changed at an owner's budgets since it was last said is put down to be told, once.
+local function announce(owner)
+  judged[owner] = nil
+  for _, budget in ipairs(budgets_of(owner)) do
+    local said = cjson.decode(redis.call('HGET', K.RUNGS, budget.id)
+      or '{"period": "", "rung": 0, "alerts": 0, "count": 0}')
+    local before = said.rung
+    local passed, alerts = 0, said.period == budget.period[1] and said.alerts or 0
+    for _, threshold in ipairs(budget.row.alerts) do
+      passed = passed + (budget.spent >= threshold and 1 or 0)
+    end
+    local kind = budget.rung ~= before and 'rung' or passed > alerts and 'alert'
+    if kind then
+      said.count = said.count + 1
+      local limit = budget.row.limit
+      redis.call('RPUSH', K.ALERTS, cjson.encode({
+        id = budget.id .. '|' .. budget.period[1] .. '|' .. said.count,
+        at = now, owner = owner, period = string.match(budget.id, '|(.*)$'), kind = kind,
+        from = RUNGS[before], to = RUNGS[budget.rung],
+        share = math.floor(budget.spent / limit * 10000 + 0.5) / 10000,
+        spent_nano_usd = whole(budget.spent), limit_nano_usd = whole(limit), ends_at = budget.period[2]}))
+    end
+    if kind or passed ~= said.alerts or said.period ~= budget.period[1] then
+      redis.call('HSET', K.RUNGS, budget.id, cjson.encode({period = budget.period[1],
+        rung = budget.rung, alerts = passed, count = said.count}))
+    end
+  end
+end
+
+local function own(owner, nano)
+  for _, period in pairs(nano ~= 0 and PERIODS or {}) do
+    local key = K.OWNED .. period[1]
+    if redis.call('HINCRBY', key, owner, whole(nano)) == nano and redis.call('TTL', key) < 0 then
+      redis.call('EXPIRE', key, period[3])
+    end
+  end
+end
+
+-- Adds to what was spent, and says what that means for budgets.
+-- pairs: line, nano-dollars or, with # before the line, a count of something else; `machine` of the
+-- nano-dollars are for time of machines, which is charged already as idle.
+local function charge(tenant, recipe, pairs_, machine)
+  local key, total = K.SPENT .. HOUR, 0
+  for i = 1, #pairs_, 2 do
+    local line, amount = pairs_[i], tonumber(pairs_[i + 1])
+    if amount ~= 0 then
+      redis.call('HINCRBY', key, tenant .. '|' .. recipe .. '|' .. line, whole(amount))
+      if string.sub(line, 1, 1) ~= '#' then
+        total = total + amount
+      end
+    end
+  end
+  redis.call('ZADD', K.SPENT_LIST, math.floor(now / 3600) * 3600, HOUR)
+  own('fleet', total)
+  own('idle', -machine)
+  announce('fleet')
+  if tenant ~= '' then
+    own('tenant:' .. tenant, total)
+    own('recipe:' .. recipe, total)
+    announce('tenant:' .. tenant)
+    announce('recipe:' .. recipe)
+  end
+end
+
+-- Work of a job that is thrown away; a child is given a core, so its time is a core's.
+local function waste_ms(key, ms)
+  local job = redis.call('HMGET', key, 'core_nano', 'tenant', 'recipe')
+  if ms > 0 and job[2] then
+    local nano = math.floor(ms * tonumber(job[1] or '0') / 1000)
+    redis.call('HINCRBY', K.TOTALS, 'rework_ms', ms)
+    redis.call('HINCRBY', K.TOTALS, 'rework_nano_usd', nano)
+    charge(job[2], job[3], {'rework', nano, '#rework_ms', ms}, nano)
+  end
+end
+
+-- What an attempt did until its last sign of life, or until now; the answer is in ms.
+local function waste(key, until_now)
+  local times = redis.call('HMGET', key, 'began', 'seen')
+  local began, seen = tonumber(times[1] or stamp), tonumber(times[2] or stamp)
+  local ms = math.max(0, math.floor(((until_now and now or seen) - began) * 1000))
+  waste_ms(key, ms)
+  return ms
 end
 
 -- The job's message goes onto a queue. Its tag must be new, or a broker that still holds an older
@@ -67,8 +236,20 @@ local function put_on(id, key, queue)
   end
 end
 
+-- A job that waits in no list and on no queue is kept until the budget lets it go on.
+local function hold(id, key, owner)
+  local place = owner .. '|' .. redis.call('HGET', key, 'queue')
+  redis.call('HSET', key, 'state', 'held', 'held_in', place)
+  redis.call('HDEL', key, 'lease_until')
+  redis.call('ZADD', K.HELD .. place, stamp, id)
+  redis.call('SADD', K.HOLDERS, place)
+end
+
 -- Jobs that wait come onto the queue while it is short, one of each tenant in turn.
 local function pump(queue)
+  if holds(tightest({'fleet'}), queue) then
+    return
+  end
   local turns, room = K.TURNS .. queue, DEPTH - redis.call('ZCARD', K.QUEUED .. queue)
   if room < CHUNK then
     return
@@ -81,16 +262,24 @@ local function pump(queue)
     end
     local list, id = K.WAITING .. queue .. ':' .. tenant, false
     local flying = tonumber(redis.call('HGET', K.IN_FLIGHT, tenant) or '0')
-    if TENANT_CAP == 0 or flying < TENANT_CAP then
+    if (TENANT_CAP == 0 or flying < TENANT_CAP) and not holds(tightest({'tenant:' .. tenant}), queue)
+    then
       id = redis.call('RPOP', list)
     end
     if id then
       passed = 0
+      local key = K.JOB .. id
+      local job = redis.call('HMGET', key, 'state', 'recipe')
       -- A job that was cancelled or claimed meanwhile has left the list in all but name.
-      if redis.call('HGET', K.JOB .. id, 'state') == 'waiting' then
-        redis.call('HINCRBY', K.IN_FLIGHT, tenant, 1)
-        put_on(id, K.JOB .. id, queue)
+      if job[1] == 'waiting' then
         room = room - 1
+        if holds(tightest({'recipe:' .. job[2]}), queue) then
+          redis.call('HINCRBY', K.BACKLOG, queue, -1)
+          hold(id, key, 'recipe:' .. job[2])
+        else
+          redis.call('HINCRBY', K.IN_FLIGHT, tenant, 1)
+          put_on(id, key, queue)
+        end
       end
     else
       passed = passed + 1
@@ -119,6 +308,12 @@ local function withdraw(id, state, tenant, on)
     redis.call('HINCRBY', K.IN_FLIGHT, tenant, 1)
   elseif state == 'delayed' then
     redis.call('ZREM', K.DELAYED, id)
+  elseif state == 'held' then
+    local key = K.JOB .. id
+    redis.call('ZREM', K.HELD .. redis.call('HGET', key, 'held_in'), id)
+    redis.call('HDEL', key, 'held_in')
+    redis.call('HINCRBY', K.IN_FLIGHT, tenant, 1)
+    redis.call('HINCRBY', K.BACKLOG, redis.call('HGET', key, 'queue'), 1)
   elseif on then
     redis.call('ZREM', K.QUEUED .. on, id)
   end

@@ -7,6 +7,7 @@ from importlib import resources
 from typing import TYPE_CHECKING, Any, Final
 
 from pixfleet.config import keys
+from pixfleet.config.queues import INTERACTIVE
 
 from .connection import answering
 
@@ -41,7 +42,7 @@ class Scripts:
             "local K = {" + ", ".join(f"{n} = '{v}'" for n, v in names.items()) + "}",
             f"local ON_REDIS, CHUNK = {str(post is None).lower()}, {_POST_CHUNK if post else 1}",
             f"local DEPTH, TENANT_CAP = {queues.depth}, {queues.tenant_in_flight}",
-            f"local MAX_BACKLOG = {queues.max_backlog}",
+            f"local MAX_BACKLOG, INTERACTIVE = {queues.max_backlog}, '{INTERACTIVE}'",
             (resources.files("pixfleet.producer") / "prelude.lua").read_text(encoding="utf-8"),
         ]
         self._prelude = "\n".join(header)

@@ -1,12 +1,18 @@
 -- Registers a job; its message comes onto the queue when it is its tenant's turn.
 -- ARGV: id, tenant, recipe, source, queue, batch (or ''), message, s until the deadline (0: none),
 --   1 when its message is on the queue already (sent by a foreign client), webhook's URL (or '')
--- Returns {what, s to wait, messages to send}; what is 1 accepted, 0 known already (the same
--- idempotency key), -1 refused because too many jobs wait.
+-- Returns {what, s to wait, why, messages to send}; what is 1 accepted, 0 known already (the same
+-- idempotency key), -1 refused because too many jobs wait, -2 because a budget is closed: why is its
+-- JSON.
 local id, tenant, queue, batch = ARGV[1], ARGV[2], ARGV[5], ARGV[6]
 local key = K.JOB .. id
 if redis.call('EXISTS', key) == 1 then
-  return {0, 0, sent}
+  return {0, 0, '', sent}
+end
+local rung, budget = tightest({'fleet', 'tenant:' .. tenant, 'recipe:' .. ARGV[3]})
+if rung == 3 and ARGV[9] == '0' then
+  return {-2, math.ceil(budget.period[2] - now), cjson.encode({id = budget.id,
+    spent_nano_usd = whole(budget.spent), limit_nano_usd = whole(budget.row.limit), ends_at = budget.period[2]}), sent}
 end
 if MAX_BACKLOG > 0 and ARGV[9] == '0' then
   local backlog = 0
@@ -18,7 +24,7 @@ if MAX_BACKLOG > 0 and ARGV[9] == '0' then
     local per_s = tonumber(pace[1] or '0')
     -- Until a hundredth of the limit is free, so that refused producers do not come one by one.
     local wait_s = per_s > 0 and MAX_BACKLOG / 100 / per_s or 60
-    return {-1, math.ceil(math.max(1, math.min(600, wait_s))), sent}
+    return {-1, math.ceil(math.max(1, math.min(600, wait_s))), '', sent}
   end
 end
 redis.call('HSET', key, 'tenant', tenant, 'recipe', ARGV[3], 'source', ARGV[4], 'queue', queue,
@@ -44,4 +50,4 @@ if ARGV[9] == '1' then
 else
   wait_for_turn(id, key, tenant, queue)
 end
-return {1, 0, sent}
+return {1, 0, '', sent}

@@ -20,6 +20,7 @@ from .client import Producer
 
 FAILED: Final = 1
 USAGE: Final = 2
+CLOSED: Final = 3
 _TENANT: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 messages = Console(stderr=True, highlight=False, markup=False)

@@ -34,6 +34,7 @@ from .fleet.scratch import close_scratch, enter_scratch, open_scratch
 from .fleet.sweeper import Sweep
 from .fleet.visibility import Visibility
 from .fleet.watch import Watch
+from .spend.account import KeepAccount
 
 # Root is unsafe where messages are pickles; here they are JSON and nothing else.
 warnings.filterwarnings("ignore", category=SecurityWarning)
@@ -64,7 +65,7 @@ app.conf.update(
         "pixfleet.workers.tasks.tidy",
     ],
 )
-app.steps["worker"].update({SwiftEnding, Watch, GiveBack, Sweep, Liveness})  # pyright: ignore[reportOptionalSubscript]
+app.steps["worker"].update({SwiftEnding, Watch, GiveBack, Sweep, Liveness, KeepAccount})  # pyright: ignore[reportOptionalSubscript]
 app.steps["consumer"].update({Adopt, Connected})  # pyright: ignore[reportOptionalSubscript]
 if on_sqs:
     app.conf.broker_transport = "pixfleet.workers.fleet.sqs_transport:Transport"

@@ -29,6 +29,7 @@ from .recall import recall
 from .sight import see
 from .steps import Steps
 from .storage.leftovers import WORK
+from .thrift import thrifty
 from .variants import Parked, VariantMaker, park
 
 if TYPE_CHECKING:
@@ -61,10 +62,12 @@ def prepare_job(
     fence: int,
     *,
     whatever_it_needs: bool = False,
+    thrifty: bool = False,
 ) -> Prepared:
     """Fetch, check and decode the source, make what is cheap, park what fans out.
 
     ``whatever_it_needs``: try it, however much memory that takes, and all of it in this process.
+    ``thrifty``: with the least effort, and without optional variants, unless they are remembered.
 
     What fails for good, and what nobody foresaw, is in the draft's failures.
 
@@ -72,7 +75,9 @@ def prepare_job(
         RetryableError: the store was unavailable.
         OversizeError: this process may not map what the job needs; another's may.
     """
-    return _Preparation(runtime, job, draft, fence, whatever_it_needs=whatever_it_needs).run()
+    return _Preparation(
+        runtime, job, draft, fence, whatever_it_needs=whatever_it_needs, thrifty=thrifty
+    ).run()
 
 
 def encode_member(
@@ -125,8 +130,10 @@ class _Preparation:
         fence: int,
         *,
         whatever_it_needs: bool,
+        thrifty: bool,
     ) -> None:
         self._whatever_it_needs = whatever_it_needs
+        self._thrifty = thrifty
         self._runtime = runtime
         self._job = job
         self._draft = draft
@@ -168,6 +175,10 @@ class _Preparation:
                 self._known |= recalled.known
                 self._parts.append(recalled.part)
                 return
+        notes: tuple[str, ...] = ()
+        if self._thrifty:
+            recipe, notes = thrifty(recipe)
+            self._job = self._job.model_copy(update={"recipe": recipe})
         with self._steps.inspect(sniff(data)):
             header = inspect(data, recipe, limits)
         self._steps.found(header)
@@ -175,7 +186,7 @@ class _Preparation:
             "format": header.format,
             "width": header.width,
             "height": header.height,
-            "notes": header.notes,
+            "notes": (*notes, *header.notes),
         }
         self._make(Intake(self._job, recipe, data, sha256, header))
 

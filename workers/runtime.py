@@ -18,6 +18,7 @@ from .fleet.large import LargeLane
 from .fleet.trials import Trials
 from .memo.memo import Memo
 from .spend.effort_book import EffortBook
+from .spend.machine import Machine, this_machine
 from .spend.meter import Meter
 from .storage.blobs import BlobStore
 from .storage.objects import ObjectStore
@@ -38,12 +39,12 @@ class Runtime:
     """work files of jobs in flight"""
     memo: Memo
     prices: PriceBook
+    machine: Machine
     efforts: EffortBook
 
     def meter(self) -> Meter:
         """A fresh meter for one step of one job."""
-        money = self.settings.money
-        return Meter(self.prices, instance=money.instance, purchase=money.purchase)
+        return Meter(self.prices, self.machine.rates)
 
     def trials(self, job_id: str) -> Trials:
         """The record of one step's encodings."""
@@ -71,6 +72,8 @@ def build_runtime(settings: Settings) -> Runtime:
     client = connect(settings.ledger_url, for_ever=True)
     store = ObjectStore(store_url(settings))
     memo = settings.memo
+    prices = load_prices(settings.money.book)
+    machine = this_machine(settings.money, prices, settings.worker.children)
     ledger = JobLedger(
         client,
         settings.queue,
@@ -78,6 +81,7 @@ def build_runtime(settings: Settings) -> Runtime:
         lease_s=settings.worker.lease_s,
         max_attempts=settings.worker.max_attempts,
         ttl_s=settings.result.ttl_s,
+        machine=machine,
     )
     return Runtime(
         settings=settings,
@@ -92,7 +96,8 @@ def build_runtime(settings: Settings) -> Runtime:
             lock_s=memo.lock_s,
             namespace=keys.MEMO,
         ),
-        prices=load_prices(settings.money.book),
+        prices=prices,
+        machine=machine,
         efforts=EffortBook(client),
     )
 

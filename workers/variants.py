@@ -120,7 +120,7 @@ def variant_key(sha256: str, recipe: Recipe, spec: VariantSpec, goal: Goal) -> s
     return Memo.key(
         "variant",
         sha256,
-        spec.model_dump(mode="json", exclude={"name"}),
+        spec.model_dump(mode="json", exclude={"name", "optional"}),
         _promise(spec.quality or recipe.quality),
         settings,
         asdict(goal),

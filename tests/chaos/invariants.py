@@ -15,6 +15,7 @@ from PIL import Image
 from pixfleet.config import keys
 from pixfleet.config.prices import to_nano
 from pixfleet.config.queues import QUEUES
+from pixfleet.workers.spend.book import SpendBook
 from tests.chaos.aws import BUCKET
 
 if TYPE_CHECKING:
@@ -189,12 +190,19 @@ def _money(storm: Storm) -> Iterator[str]:
     for job_id in storm.tasks:
         manifest = storm.producer.ledger.manifest(job_id)
         receipts += to_nano(manifest.receipt.cost_usd) if manifest else 0
-    charged = sum(
-        sum(_integers(storm, key.decode()).values()) for key in client.scan_iter(f"{keys.SPEND}*")
-    )
+    entries = [e for e in SpendBook(client).entries() if e.tenant and not e.line.startswith("#")]
+    in_vain = sum(e.amount for e in entries if e.line in ("rework", "retry"))
+    charged = sum(e.amount for e in entries) - in_vain
     total = _integers(storm, keys.TOTALS).get("cost_nano_usd", 0)
     if not receipts == charged == total:
         yield f"receipts {receipts}, spend {charged}, totals {total} nano-dollars"
+    months = [_integers(storm, key.decode()) for key in client.scan_iter(f"{keys.OWNED}month:*")]
+    for owner in ("fleet", "tenant:", "recipe:"):
+        owned = sum(
+            amount for sums in months for name, amount in sums.items() if name.startswith(owner)
+        )
+        if owned != charged + in_vain:
+            yield f"{owner} owns {owned}, spend is {charged + in_vain} nano-dollars"
 
 
 def _on_the_way(storm: Storm) -> Iterator[str]:

@@ -5,11 +5,12 @@ import sys
 import time
 from decimal import Decimal
 
+import numpy as np
 import pytest
 
-from pixfleet.config.prices import PriceError, load_prices
+from pixfleet.config.prices import NANO, PriceError, load_prices, to_nano
 from pixfleet.config.results import Receipt
-from pixfleet.workers.spend.meter import Meter, merge
+from pixfleet.workers.spend.meter import Meter, charges, merge
 
 PRICES = load_prices("aws-us-east-1")
 
@@ -21,7 +22,7 @@ def burn(cpu_s: float) -> None:
 
 
 def test_a_nested_stage_is_charged_once():
-    meter = Meter(PRICES)
+    meter = Meter(PRICES, PRICES.rates())
     before = time.process_time()
     with meter.stage("outer"):
         burn(0.02)
@@ -37,7 +38,7 @@ def test_a_nested_stage_is_charged_once():
 
 
 def test_cpu_of_a_child_process_is_charged_to_the_stage_that_waited_for_it():
-    meter = Meter(PRICES)
+    meter = Meter(PRICES, PRICES.rates())
     code = "import time\nwhile time.process_time() < 0.15: pass"
     with meter.stage("encode"):
         subprocess.run([sys.executable, "-I", "-S", "-c", code], check=True)
@@ -45,7 +46,7 @@ def test_cpu_of_a_child_process_is_charged_to_the_stage_that_waited_for_it():
 
 
 def test_sleeping_costs_wall_time_and_no_cpu():
-    meter = Meter(PRICES)
+    meter = Meter(PRICES, PRICES.rates())
     with meter.stage("wait"):
         time.sleep(0.1)
     (stage,) = meter.receipt().stages
@@ -54,7 +55,7 @@ def test_sleeping_costs_wall_time_and_no_cpu():
 
 
 def test_a_stage_that_raises_is_charged_all_the_same():
-    meter = Meter(PRICES)
+    meter = Meter(PRICES, PRICES.rates())
 
     def fail():
         with meter.stage("encode"):
@@ -71,7 +72,7 @@ def test_a_stage_that_raises_is_charged_all_the_same():
 
 
 def test_the_cost_is_exactly_the_sum_of_its_lines():
-    meter = Meter(PRICES)
+    meter = Meter(PRICES, PRICES.rates())
     with meter.stage("encode"):
         burn(0.01)
     meter.request("s3_get", 3)
@@ -89,7 +90,7 @@ def test_the_cost_is_exactly_the_sum_of_its_lines():
 
 
 def test_no_line_is_finer_than_a_nano_dollar():
-    meter = Meter(PRICES)
+    meter = Meter(PRICES, PRICES.rates())
     with meter.stage("encode"):
         burn(0.003)
     for usd in meter.receipt().lines_usd.values():
@@ -97,26 +98,47 @@ def test_no_line_is_finer_than_a_nano_dollar():
 
 
 def test_cpu_is_charged_at_the_price_of_the_machine_in_use():
-    spot = Meter(PRICES, instance="c7i.large", purchase="spot").cpu_cost(3600)
-    on_demand = Meter(PRICES, instance="c7i.large", purchase="on_demand").cpu_cost(3600)
+    spot = Meter(PRICES, PRICES.rates("c7i.large", "spot")).cpu_cost(3600)
+    on_demand = Meter(PRICES, PRICES.rates("c7i.large", "on_demand")).cpu_cost(3600)
     assert spot == Decimal("0.01815")
     assert on_demand == Decimal("0.044625")
 
 
-def test_an_unknown_machine_is_refused_when_the_meter_is_made():
-    with pytest.raises(PriceError, match=r"x1\.huge"):
-        Meter(PRICES, instance="x1.huge")
+def test_stages_and_requests_sum_to_the_receipt_to_the_nano_dollar():
+    meters = [Meter(PRICES, PRICES.rates(name)) for name in ("", "fargate-arm", "lambda-x86")]
+    for meter in meters:
+        for stage in ("decode", "encode", "store"):
+            with meter.stage(stage):
+                burn(0.002)
+        meter.request("s3_put", 7)
+    receipts = [meter.receipt() for meter in meters]
+    for receipt in (*receipts, merge(receipts)):
+        stages = sum(stage.cost_usd for stage in receipt.stages)
+        assert stages == receipt.lines_usd["cpu"] > 0
+        assert sum(charges(receipt).values()) == to_nano(receipt.cost_usd)
+
+
+def test_memory_is_charged_where_it_is_ordered_and_only_there():
+    kept = np.ones(50_000_000, np.uint8)
+    for name, costs in (("c7i.large", False), ("lambda-x86", True)):
+        meter = Meter(PRICES, PRICES.rates(name))
+        with meter.stage("wait"):
+            time.sleep(0.2)
+        (stage,) = meter.receipt().stages
+        assert stage.gb_s > 0.2 * kept.nbytes / 1e9
+        gb_usd = Decimal(stage.gb_s) * PRICES.rates("lambda-x86").gb_second_usd
+        assert (stage.cost_usd == gb_usd.quantize(NANO)) is costs
 
 
 def test_a_request_without_a_price_is_refused_rather_than_free():
     with pytest.raises(PriceError, match="carrier_pigeon"):
-        Meter(PRICES).request("carrier_pigeon")
+        Meter(PRICES, PRICES.rates()).request("carrier_pigeon")
 
 
 def test_merged_receipts_add_up_exactly():
     parts = []
     for part in range(7):
-        meter = Meter(PRICES)
+        meter = Meter(PRICES, PRICES.rates())
         with meter.stage("encode"):
             burn(0.002)
         with meter.stage(f"own-{part}"):
@@ -139,7 +161,7 @@ def test_merging_nothing_is_an_empty_receipt():
 
 
 def test_a_receipt_survives_json_to_the_last_nano_dollar():
-    meter = Meter(PRICES)
+    meter = Meter(PRICES, PRICES.rates())
     meter.saved(Decimal("0.000000001"), 0)
     meter.request("s3_get")
     receipt = meter.receipt()

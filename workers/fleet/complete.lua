@@ -1,10 +1,11 @@
 -- A job ends, once: only the newest fence may end it, and the spend is charged in the same step.
--- ARGV: id, fence, state, why, manifest, ttl in s, ttl in s of a batch's job, spend's field, then
---   pairs name, integer to be added
+-- ARGV: id, fence, state, why, manifest, ttl in s, ttl in s of a batch's job, nano-dollars of it all
+--   that are for the machine's time, how many pairs are sums, then pairs name, integer: sums of the
+--   fleet and the batch first, then what is charged
 -- Returns {accepted 0/1, batch that ended with it or '', messages to send}.
 local id, state = ARGV[1], ARGV[3]
 local key = K.JOB .. id
-local job = redis.call('HMGET', key, 'state', 'fence', 'batch', 'tenant', 'queue')
+local job = redis.call('HMGET', key, 'state', 'fence', 'batch', 'tenant', 'queue', 'recipe')
 if job[1] ~= 'running' or job[2] ~= ARGV[2] then
   return {0, '', sent}
 end
@@ -42,15 +43,18 @@ if batch then
   redis.call('HINCRBY', batch_key, count, 1)
   redis.call('HSET', batch_key, 'last_at', stamp)
 end
-for i = 9, #ARGV, 2 do
+local charged = 10 + 2 * tonumber(ARGV[9])
+for i = 10, charged - 1, 2 do
   redis.call('HINCRBY', K.TOTALS, ARGV[i], ARGV[i + 1])
   if batch then
     redis.call('HINCRBY', batch_key, ARGV[i], ARGV[i + 1])
   end
-  if ARGV[i] == 'cost_nano_usd' then
-    redis.call('HINCRBY', K.SPEND .. today(), ARGV[8], ARGV[i + 1])
-  end
 end
+local lines = {'#' .. count, 1}
+for i = charged, #ARGV do
+  lines[#lines + 1] = ARGV[i]
+end
+charge(job[4], job[6], lines, tonumber(ARGV[8]))
 pump(home)
 if batch then
   local counts = redis.call('HMGET', batch_key, 'submitted', 'done', 'failed', 'closed')

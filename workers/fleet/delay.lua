@@ -1,9 +1,9 @@
 -- The world is away: the job is tried again later, and this attempt does not count.
--- ARGV: id, fence, delay in s, why
+-- ARGV: id, fence, delay in s, why, nano-dollars of CPU that were in vain
 -- Returns 1, or 0 when another worker has taken the job over.
 local id = ARGV[1]
 local key = K.JOB .. id
-local job = redis.call('HMGET', key, 'state', 'fence', 'queue')
+local job = redis.call('HMGET', key, 'state', 'fence', 'queue', 'tenant', 'recipe')
 if job[1] ~= 'running' or job[2] ~= ARGV[2] then
   return 0
 end
@@ -15,4 +15,6 @@ redis.call('HINCRBY', key, 'tries', 1)
 redis.call('HINCRBY', K.BACKLOG, job[3], 1)
 redis.call('ZREM', K.RUNNING, id)
 redis.call('ZADD', K.DELAYED, now + tonumber(ARGV[3]), id)
+local nano = tonumber(ARGV[5])
+charge(job[4], job[5], {'retry', nano, '#retries', 1}, nano)
 return 1

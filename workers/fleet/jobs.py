@@ -9,9 +9,11 @@ neither end a job twice nor charge it twice.
 from __future__ import annotations
 
 import threading
+import time
 import zlib
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import TYPE_CHECKING, Final, Literal
 
 import structlog
@@ -22,6 +24,8 @@ from pixfleet.config.queues import ENCODE
 from pixfleet.producer.connection import answering
 from pixfleet.producer.ledger import Ledger, counts
 from pixfleet.producer.scripts import Scripts
+from pixfleet.workers.spend.meter import MACHINE, charges
+from pixfleet.workers.spend.savings import adaptive_savings
 
 from .owner import is_dead, owner_name
 
@@ -33,8 +37,9 @@ if TYPE_CHECKING:
     from pixfleet.config.results import JobState, Manifest
     from pixfleet.config.settings import QueueSettings
     from pixfleet.producer.scripts import Post
+    from pixfleet.workers.spend.machine import Machine
 
-Outcome = Literal["run", "busy", "ended", "cancelled", "exhausted", "late", "unknown"]
+Outcome = Literal["run", "busy", "ended", "cancelled", "exhausted", "late", "held", "unknown"]
 _BATCH_TTL_S: Final = 7 * 86_400
 """A batch may take days; its first manifests must still be there when the summary is written."""
 CANCELLED: Final = "cancelled"
@@ -55,6 +60,8 @@ class Claim:
     owner: str
     """who held the job before"""
     lease_left_s: float
+    thrifty: bool
+    """a budget wants it made with the least effort"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +86,11 @@ class JobLedger(Ledger):
         lease_s: float,
         max_attempts: int,
         ttl_s: int,
+        machine: Machine,
     ) -> None:
         super().__init__(client, queues, post)
+        self._machine = machine
+        self._claimed_ns = 0
         self._lease_s = lease_s
         self._max_attempts = max_attempts
         self._ttl_s = ttl_s
@@ -93,10 +103,15 @@ class JobLedger(Ledger):
         """Take up a job; a job whose owner died on this host is taken over at once."""
         dead = ""
         while True:
-            outcome, fence, attempts, tries, owner, left_s = self.scripts.run(
-                self._claim, job_id, owner_name(), self._lease_s, self._max_attempts, dead
+            self._claimed_ns = time.process_time_ns()
+            outcome, fence, attempts, tries, owner, left_s, thrifty = self.scripts.run(
+                self._claim,
+                *(job_id, owner_name(), self._lease_s, self._max_attempts, dead),
+                self._machine.core_nano,
             )
-            claim = Claim(outcome.decode(), fence, attempts, tries, owner.decode(), left_s)
+            claim = Claim(
+                *(outcome.decode(), fence, attempts, tries, owner.decode(), left_s, thrifty == 1)
+            )
             if claim.outcome != "busy" or dead:
                 return claim
             # A child does one task at a time, so an earlier claim of its own is over.
@@ -106,7 +121,8 @@ class JobLedger(Ledger):
 
     def delay(self, job_id: str, fence: int, delay_s: float, why: str) -> None:
         """Put the job off unharmed: it is tried again later, and the attempt does not count."""
-        self.scripts.ask(self._delay, job_id, fence, delay_s, why)
+        in_vain_nano = self._machine.cores_nano(time.process_time_ns() - self._claimed_ns)
+        self.scripts.ask(self._delay, job_id, fence, delay_s, why, in_vain_nano)
 
     @contextmanager
     def heartbeat(self, job_id: str, fence: int, part: str = "") -> Generator[bool]:
@@ -145,16 +161,22 @@ class JobLedger(Ledger):
         return self._keep(job_id, fence, "", "hand_over")
 
     def _keep(self, job_id: str, fence: int, part: str, what: str) -> bool:
-        return self.scripts.ask(self._renew, job_id, fence, self._lease_s, part, what) == 1
+        return self.scripts.ask(self._renew, job_id, fence, self._lease_s, part, what, 0) == 1
 
     def complete(self, manifest: Manifest, fence: int) -> Completion:
         """End the job and charge its spend, once."""
         receipt = manifest.receipt
         sums = counts(manifest) | {
             "cpu_ms": round(receipt.cpu_s * 1000),
-            "cost_nano_usd": to_nano(receipt.cost_usd),
             "saved_nano_usd": to_nano(receipt.saved_usd),
         }
+        use = {
+            "wall_ms": round(sum(stage.wall_s for stage in receipt.stages) * 1000),
+            "gb_ms": round(receipt.gb_s * 1000),
+            **adaptive_savings(manifest),
+        }
+        charged = {f"#{name}": number for name, number in (sums | use).items()} | charges(receipt)
+        sums["cost_nano_usd"] = to_nano(receipt.cost_usd)
         accepted, batch = self.scripts.run(
             self._complete,
             manifest.job_id,
@@ -164,8 +186,9 @@ class JobLedger(Ledger):
             zlib.compress(manifest.model_dump_json().encode()),
             self._ttl_s,
             max(self._ttl_s, _BATCH_TTL_S),
-            f"{manifest.tenant}|{manifest.recipe}",
-            *(part for name, number in sums.items() for part in (name, number)),
+            to_nano(receipt.lines_usd.get(MACHINE, Decimal(0))),
+            len(sums),
+            *(part for pair in (*sums.items(), *charged.items()) for part in pair),
         )
         return Completion(accepted == 1, batch.decode() or None)
 
@@ -214,12 +237,15 @@ class Abandonment:
         (wasted_ms,) = self._scripts.run(self._abandon, job_id, owner, how, why, ENCODE)
         return int(wasted_ms)
 
-    def part_given_back(self, job_id: str, fence: int, part: str, lease_s: float) -> None:
+    def part_given_back(
+        self, job_id: str, fence: int, part: str, lease_s: float, took_s: float
+    ) -> None:
         """The child was ended over a part of a fanned-out job, whose message comes back by itself.
 
-        Otherwise the whole job would begin again when the child's lease runs out.
+        Otherwise the whole job would begin again when the child's lease runs out. ``took_s``: what
+        the part had taken until then.
 
         Raises:
             LedgerUnavailableError: Redis did not answer.
         """
-        self._scripts.ask(self._renew, job_id, fence, lease_s, part, "over")
+        self._scripts.ask(self._renew, job_id, fence, lease_s, part, "over", round(took_s * 1000))

@@ -1,10 +1,12 @@
 -- The owner of a job, or of a part of it, is still at work.
--- ARGV: id, fence, lease in s, part (or ''), what is being said: work, hand_over or over
+-- ARGV: id, fence, lease in s, part (or ''), what is being said: work, hand_over or over, ms of this
+--   part's work that are thrown away
 -- hand_over: the job goes on in parts; over: this part has ended.
 -- Returns 1, or 0 when another worker has taken the job over.
 local id, fence, part, what = ARGV[1], ARGV[2], ARGV[4], ARGV[5]
 local key, member = K.JOB .. id, ARGV[1] .. '#' .. ARGV[2] .. '#' .. ARGV[4]
 local job = redis.call('HMGET', key, 'state', 'fence')
+waste_ms(key, tonumber(ARGV[6]))
 if part ~= '' and what == 'over' then
   redis.call('ZREM', K.PARTS, member)
 end

@@ -1,15 +1,13 @@
-"""Work that a worker throws away because it has to go: told to the ledger, and priced."""
+"""Work that a worker throws away because it has to go: told to the ledger, which charges it."""
 
 from __future__ import annotations
 
 import contextlib
 import time
-from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from pixfleet.config import keys
 from pixfleet.config.contract import TASK_PREPARE
-from pixfleet.config.prices import PriceError, load_prices, to_nano
 from pixfleet.producer.connection import LedgerUnavailableError, answering, connect
 from pixfleet.producer.sqs import post_of
 
@@ -24,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class Rework:
-    """The totals of the ledger that say what going costs: ``given_back``, ``rework_*``."""
+    """Steps that are given back, each told once."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -44,28 +42,11 @@ class Rework:
         ):
             forgive(client, step.job_id, owner)
             word = Abandonment(client, settings.queue, post_of(settings))
-            totals = {"given_back": 1}
             if step.name == TASK_PREPARE:
-                wasted_ms = word.tell(step.job_id, owner, "given_back", why)
-                goes_on = wasted_ms >= 0
-            else:
-                wasted_ms = round((time.time() - step.time_start) * 1e3) if step.time_start else 0
-                totals["rework_ms"] = wasted_ms
-                if part := step.part:
-                    word.part_given_back(step.job_id, *part, settings.worker.lease_s)
-            totals["rework_nano_usd"] = self._nano_usd(max(0, wasted_ms))
+                goes_on = word.tell(step.job_id, owner, "given_back", why) >= 0
+            elif part := step.part:
+                took_s = time.time() - step.time_start if step.time_start else 0.0
+                word.part_given_back(step.job_id, *part, settings.worker.lease_s, took_s)
             with answering(client):
-                pipe = client.pipeline()
-                for name, number in totals.items():
-                    pipe.hincrby(keys.TOTALS, name, number)
-                pipe.execute()
+                client.hincrby(keys.TOTALS, "given_back", 1)
         return goes_on
-
-    def _nano_usd(self, wall_ms: int) -> int:
-        """A child is given a core, so its wall seconds are a core's."""
-        money = self._settings.money
-        try:
-            usd = load_prices(money.book).rates(money.instance, money.purchase).core_second_usd
-        except PriceError:  # every job says so
-            return 0
-        return to_nano(usd * Decimal(wall_ms) / 1000)

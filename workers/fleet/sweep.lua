@@ -4,9 +4,9 @@
 --   other, s that a fanned-out job may stand still while its queue is not empty, s until a summary
 --   is asked for again, 1 when leases count (0: Redis was away just now, and owners with it),
 --   queues …
--- Returns {leases, parts, delayed, late, lost, batches to be summarized, messages to send}.
+-- Returns {leases, parts, delayed, late, lost, released, batches to be summarized, messages to send}.
 local most, onward = ARGV[1], ARGV[2]
-local found = {leases = 0, parts = 0, delayed = 0, late = 0, lost = 0}
+local found = {leases = 0, parts = 0, delayed = 0, late = 0, lost = 0, released = 0}
 local function due(name, till)
   return redis.call('ZRANGEBYSCORE', name, '-inf', till, 'LIMIT', 0, most)
 end
@@ -85,10 +85,30 @@ for i = 8, #ARGV do
   pump(queue)
 end
 
+-- A budget changes without a charge, too: its period ends, or somebody sets it anew.
+for _, id in ipairs(redis.call('HKEYS', K.BUDGETS)) do
+  announce(string.match(id, '^(.*)|'))
+end
+for _, place in ipairs(redis.call('SMEMBERS', K.HOLDERS)) do
+  local owner, queue = string.match(place, '^(.*)|(.*)$')
+  if not holds(tightest({owner}), queue) then
+    for _, id in ipairs(redis.call('ZRANGE', K.HELD .. place, 0, 10 * most - 1)) do
+      redis.call('ZREM', K.HELD .. place, id)
+      redis.call('HDEL', K.JOB .. id, 'held_in')
+      wait_for_turn(id, K.JOB .. id, redis.call('HGET', K.JOB .. id, 'tenant'), queue)
+      found.released = found.released + 1
+    end
+    if redis.call('EXISTS', K.HELD .. place) == 0 then
+      redis.call('SREM', K.HOLDERS, place)
+    end
+  end
+end
+
 local batches = {}
 for _, batch in ipairs(due(K.SUMMARIES, now - tonumber(ARGV[6]))) do
   redis.call('ZADD', K.SUMMARIES, stamp, batch)
   batches[#batches + 1] = batch
 end
 redis.call('ZREMRANGEBYSCORE', K.WORKERS, '-inf', now - 3600)
-return {found.leases, found.parts, found.delayed, found.late, found.lost, batches, sent}
+return {found.leases, found.parts, found.delayed, found.late, found.lost, found.released, batches,
+  sent}

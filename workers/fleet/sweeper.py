@@ -79,7 +79,7 @@ class Sweeper:
         self._tidy()
         for batch in batches:
             self._ledger.summarize(batch.decode())
-        kinds = ("leases", "parts", "delayed", "late", "messages")
+        kinds = ("leases", "parts", "delayed", "late", "messages", "released")
         found = dict(zip(kinds, counts, strict=True)) | {
             "summaries": len(batches),
             "webhooks": self._outbox.send_due(_MOST),

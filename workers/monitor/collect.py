@@ -26,12 +26,14 @@ class Reading:
     """UTC seconds"""
     queued: dict[str, int]
     """jobs that wait for a worker, by queue"""
+    held: int
+    """jobs that their budget holds"""
     running: int
     workers: int
     totals: dict[str, int]
     """images, done, failed, bytes_in, bytes_out, pixels, variants, cpu_ms … since the beginning"""
     today_usd: dict[str, Decimal]
-    """spend of this UTC day by ``tenant|recipe``"""
+    """spend of this UTC day by owner: fleet, idle, tenant:NAME, recipe:NAME"""
 
 
 def read_fleet(client: redis.Redis) -> Reading:
@@ -47,12 +49,18 @@ def read_fleet(client: redis.Redis) -> Reading:
     pipe.zcard(keys.RUNNING)
     pipe.zcount(keys.WORKERS, now - keys.ALIVE_S, "+inf")
     pipe.hgetall(keys.TOTALS)
-    pipe.hgetall(keys.SPEND + day)
+    pipe.hgetall(f"{keys.OWNED}day:{day}")
+    pipe.smembers(keys.HOLDERS)
     with answering(client):
-        backlog, running, workers, totals, spend = pipe.execute()
+        backlog, running, workers, totals, spend, holders = pipe.execute()
+        pipe = client.pipeline(transaction=False)
+        for place in holders:
+            pipe.zcard(keys.HELD + place.decode())
+        held = sum(pipe.execute())
     return Reading(
         at_s=now,
         queued=dict.fromkeys(HOMES, 0) | _numbers(backlog),
+        held=held,
         running=running,
         workers=workers,
         totals=_numbers(totals),

@@ -13,6 +13,7 @@ import structlog
 from prometheus_client import CollectorRegistry, make_wsgi_app
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 
+from pixfleet.config.budgets import FLEET
 from pixfleet.config.settings import Settings, SettingsError
 from pixfleet.config.state import running_broker
 from pixfleet.producer.connection import LedgerUnavailableError, connect
@@ -45,6 +46,7 @@ class FleetMetrics:
         for queue, count in reading.queued.items():
             queued.add_metric([queue], count)
         yield queued
+        yield GaugeMetricFamily("pixfleet_held_jobs", "jobs that their budget holds", reading.held)
         yield GaugeMetricFamily("pixfleet_running_jobs", "jobs in work", reading.running)
         yield GaugeMetricFamily("pixfleet_workers", "workers alive", reading.workers)
         for name, field, text in (
@@ -127,7 +129,7 @@ def _figures(reading: Reading, before: Reading | None) -> dict[str, object]:
         "workers": reading.workers,
         "images": images,
         "failed": reading.totals.get("failed", 0),
-        "today_usd": str(sum(reading.today_usd.values())),
+        "today_usd": str(reading.today_usd.get(FLEET, 0)),
     }
     if before:
         elapsed_s = reading.at_s - before.at_s

@@ -35,8 +35,9 @@ def prepare(task: Task, message: dict[str, Any]) -> None:
         adopted = job.model_copy(update={"batch": None}) if failure else job
         held.ledger.register([registration(adopted, job_id, sent=message)])
         claim = held.ledger.claim(job_id)
-    if claim.outcome == "busy":
-        return  # when the lease of who is busy runs out, the sweeper sends another message
+    if claim.outcome in ("busy", "held"):
+        # The sweeper sends another message, when the lease runs out or the budget opens.
+        return
     if claim.outcome == "ended":
         if claim.fence > 1:  # who ended it may have died before it cleared up
             clear_parked(held, job_id, claim.fence)
@@ -50,7 +51,14 @@ def prepare(task: Task, message: dict[str, Any]) -> None:
             draft = begin(job_id, job, claim.attempts)
             # Who is told to take large images tries what came as one, and sends on what did not.
             large = LARGE in task.app.amqp.queues.consume_from and held.large.has(job_id)
-            prepared = prepare_job(held, job, draft, claim.fence, whatever_it_needs=large)
+            prepared = prepare_job(
+                held,
+                job,
+                draft,
+                claim.fence,
+                whatever_it_needs=large,
+                thrifty=claim.thrifty,
+            )
             _hand_on(task, prepared, claim)
         except OversizeError as error:
             if held.large.reroute(job_id, claim.fence, error.message) == "unserved":

@@ -1,0 +1,24 @@
+-- A worker's main process says what its machine has cost since the process began.
+-- ARGV: the process, then pairs line, nano-dollars in all: capacity (the machine's time), tree (the
+--   CPU of all its processes), or a kind of request.
+-- Returns 1. Totals, not increments: what was said twice counts once.
+local key, requests = K.ACCOUNTS .. ARGV[1], {}
+for i = 2, #ARGV, 2 do
+  local line, total = ARGV[i], tonumber(ARGV[i + 1])
+  local more = total - tonumber(redis.call('HGET', key, line) or '0')
+  if more > 0 then
+    redis.call('HSET', key, line, ARGV[i + 1])
+    if line == 'capacity' or line == 'tree' then
+      redis.call('HINCRBY', K.SPENT .. HOUR, '||' .. line, whole(more))
+    else
+      requests[#requests + 1] = line
+      requests[#requests + 1] = more
+    end
+    if line == 'capacity' then
+      own('idle', more)
+    end
+  end
+end
+redis.call('EXPIRE', key, 86400)
+charge('', '', requests, 0)
+return 1

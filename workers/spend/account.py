@@ -1,0 +1,112 @@
+"""A worker's account: what its machine costs for being there, and what its processes used of it.
+
+Said by the main process every few seconds as totals since it began, so that a word that is lost or
+said twice changes nothing. With the receipts of jobs it makes up the bill: what the processes used
+and no receipt names is overhead, what nobody used is idle time.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Final
+
+import psutil
+from celery import bootsteps
+
+from pixfleet.config.prices import load_prices
+from pixfleet.producer.connection import LedgerUnavailableError, connect
+from pixfleet.producer.scripts import Scripts
+from pixfleet.workers.fleet.ending import SwiftEnding
+from pixfleet.workers.fleet.owner import owner_name
+
+from .machine import this_machine
+
+if TYPE_CHECKING:
+    from celery.worker import WorkController
+
+    from pixfleet.config.settings import Settings
+
+    from .machine import Machine
+
+_EVERY_S: Final = 2.0
+
+
+class TreeClock:
+    """CPU time of this process, its children, and those of them that are gone."""
+
+    def __init__(self) -> None:
+        self._own = psutil.Process()
+        self._most_s = 0.0
+
+    def read_s(self) -> float:
+        """CPU seconds so far; never less than before, though a child may just be dying."""
+        times = self._own.cpu_times()
+        total_s = times.user + times.system + times.children_user + times.children_system
+        for child in self._own.children(recursive=True):
+            with suppress(psutil.Error):
+                used = child.cpu_times()
+                total_s += used.user + used.system + used.children_user + used.children_system
+        self._most_s = max(self._most_s, total_s)
+        return self._most_s
+
+
+class Account:
+    """What this process has to say; ``began_ns`` is on the monotonic clock."""
+
+    def __init__(self, settings: Settings, machine: Machine, began_ns: int) -> None:
+        self._scripts = Scripts(connect(settings.ledger_url), settings.queue, None)
+        self._script = self._scripts.load("pixfleet.workers.fleet", "account")
+        self._machine = machine
+        self._began_ns = began_ns
+        self._tree = TreeClock()
+        self._name = f"{owner_name()}:{began_ns}"
+
+    def say(self) -> None:
+        """Charge what came about since the last time.
+
+        Raises:
+            LedgerUnavailableError: Redis did not answer; the next word makes up for it.
+        """
+        wall_ns = time.monotonic_ns() - self._began_ns
+        used = self._machine.cores_nano(self._tree.read_s() * 1e9)
+        self._scripts.ask(
+            self._script,
+            self._name,
+            *("capacity", self._machine.capacity_nano(wall_ns), "tree", used),
+        )
+
+
+class KeepAccount(bootsteps.StartStopStep):
+    """The thread of a worker's main process that says it, until the worker has ended."""
+
+    requires = (SwiftEnding,)
+
+    def __init__(self, worker: WorkController, **_: Any) -> None:
+        super().__init__(worker)
+        self._began_ns = time.monotonic_ns()
+        self._over = threading.Event()
+        self._account: Account | None = None
+
+    def start(self, parent: Any) -> None:
+        """After the fork of the first children, which need no thread of ours."""
+        settings: Settings = parent.app.conf["pixfleet_settings"]
+        book = load_prices(settings.money.book)
+        machine = this_machine(settings.money, book, parent.concurrency)
+        self._account = Account(settings, machine, self._began_ns)
+        threading.Thread(target=self._run, name="account", daemon=True).start()
+
+    def stop(self, parent: Any) -> None:  # noqa: ARG002 (Celery's signature)
+        """The last word; what comes after it takes a moment."""
+        self._over.set()
+        self._say()
+
+    def _run(self) -> None:
+        while not self._over.wait(_EVERY_S):
+            self._say()
+
+    def _say(self) -> None:
+        if self._account:
+            with suppress(LedgerUnavailableError):
+                self._account.say()

@@ -1,0 +1,56 @@
+"""What one worker process pays for: a part of a machine, by the second."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import TYPE_CHECKING, Final
+
+from pixfleet.config.prices import NANO, to_nano
+
+if TYPE_CHECKING:
+    from pixfleet.config.prices import PriceBook, Rates
+    from pixfleet.config.settings import MoneySettings
+
+_NANOSECONDS: Final = 10**9
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """A machine's rates, and how much of it a worker has.
+
+    Attributes:
+        rates: of its time.
+        vcpus: that the worker is charged for, whatever it does with them.
+    """
+
+    rates: Rates
+    vcpus: float
+
+    @property
+    def core_nano(self) -> int:
+        """Nano-dollars of a core's second, rounded."""
+        return to_nano(self.rates.core_second_usd)
+
+    def capacity_nano(self, wall_ns: int) -> int:
+        """What the worker costs for being there so long, nano-dollars."""
+        return self.cores_nano(wall_ns * self.vcpus)
+
+    def cores_nano(self, core_ns: float) -> int:
+        """What so many nanoseconds of one core cost, nano-dollars."""
+        return int(Decimal(core_ns) / _NANOSECONDS * self.rates.core_second_usd / NANO)
+
+
+def this_machine(money: MoneySettings, book: PriceBook, children: int) -> Machine:
+    """What a worker with so many children pays for here.
+
+    Raises:
+        PriceError: the book does not have the machine, or not on these terms.
+    """
+    affinity = getattr(os, "sched_getaffinity", None)
+    cores = len(affinity(0)) if affinity else os.cpu_count() or 1
+    return Machine(
+        rates=book.rates(money.instance, money.purchase),
+        vcpus=money.vcpus or min(children, cores),
+    )
