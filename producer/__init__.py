@@ -9,7 +9,7 @@
 from pixfleet.config.contract import ImageJob, Recipe, VariantSpec
 from pixfleet.config.results import Manifest
 
-from .admission import BacklogFullError
+from .admission import BacklogFullError, BudgetClosedError
 from .client import JobHandle, Producer
 from .connection import LedgerUnavailableError
 from .ledger import JobStatus, ResultTimeoutError, UnknownJobError
@@ -19,6 +19,7 @@ from .webhooks import WebhookInvalidError, verify_webhook
 
 __all__ = [
     "BacklogFullError",
+    "BudgetClosedError",
     "ImageJob",
     "JobHandle",
     "JobStatus",

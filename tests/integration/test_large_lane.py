@@ -8,6 +8,7 @@ import pytest
 import redis
 
 from pixfleet.config import keys
+from pixfleet.config.prices import load_prices
 from pixfleet.config.queues import BULK, ENCODE, LARGE
 from pixfleet.config.settings import QueueSettings
 from pixfleet.producer import ImageJob
@@ -15,6 +16,7 @@ from pixfleet.producer.client import registration
 from pixfleet.producer.scripts import Scripts
 from pixfleet.workers.fleet.jobs import JobLedger
 from pixfleet.workers.fleet.large import LargeLane, announce, withdraw
+from pixfleet.workers.spend.machine import Machine
 
 QUEUES = QueueSettings()
 
@@ -27,7 +29,8 @@ def client(valkey):
 
 @pytest.fixture
 def ledger(client):
-    return JobLedger(client, QUEUES, None, lease_s=60, max_attempts=3, ttl_s=600)
+    machine = Machine(load_prices("aws-us-east-1").rates(), 1)
+    return JobLedger(client, QUEUES, None, lease_s=60, max_attempts=3, ttl_s=600, machine=machine)
 
 
 @pytest.fixture
