@@ -10,7 +10,7 @@ import redis
 from pixfleet.producer import ImageJob, Producer
 from pixfleet.producer.connection import connect
 from pixfleet.workers.fleet.process import WorkerProcess, WorkerStartError
-from tests.brokers import LoopbackBroker
+from tests.brokers import LoopbackBroker, free_port
 from tests.hostile import photo
 from tests.tls import TLSDoor
 
@@ -93,9 +93,13 @@ def test_tls_is_spoken_and_the_certificate_is_checked(state):
             eventually(lambda: "CERTIFICATE_VERIFY_FAILED" in log.read_text())
 
 
+# By itself its bus would lie 10,000 ports above, beyond the last one for some free ports.
+_CLUSTER = ("--cluster-enabled", "yes", "--cluster-port", str(free_port()))
+
+
 def test_a_cluster_is_refused_by_name_by_producers_doctor_and_workers(state, pixfleet):
     with (
-        LoopbackBroker(state / "broker", "--cluster-enabled", "yes") as broker,
+        LoopbackBroker(state / "broker", *_CLUSTER) as broker,
         redis.Redis.from_url(broker.url) as plain,
     ):
         plain.execute_command("CLUSTER", "ADDSLOTSRANGE", 0, 16383)
