@@ -33,6 +33,7 @@ from pixfleet.producer.terminal import (
 from .cli_compare import compare
 from .cli_explain import explain
 from .cli_health import health
+from .cli_spend import spend
 
 
 def _began_s() -> float:
@@ -58,6 +59,7 @@ def register(app: typer.Typer) -> None:
     app.command()(monitor)
     app.command()(health)
     app.command()(flower)
+    app.command()(spend)
 
 
 def run(

@@ -170,9 +170,11 @@ class JobLedger(Ledger):
             "cpu_ms": round(receipt.cpu_s * 1000),
             "saved_nano_usd": to_nano(receipt.saved_usd),
         }
+        machine_nano = to_nano(receipt.lines_usd.get(MACHINE, Decimal(0)))
         use = {
             "wall_ms": round(sum(stage.wall_s for stage in receipt.stages) * 1000),
             "gb_ms": round(receipt.gb_s * 1000),
+            "machine_nano": machine_nano,
             **adaptive_savings(manifest),
         }
         charged = {f"#{name}": number for name, number in (sums | use).items()} | charges(receipt)
@@ -186,7 +188,7 @@ class JobLedger(Ledger):
             zlib.compress(manifest.model_dump_json().encode()),
             self._ttl_s,
             max(self._ttl_s, _BATCH_TTL_S),
-            to_nano(receipt.lines_usd.get(MACHINE, Decimal(0))),
+            machine_nano,
             len(sums),
             *(part for pair in (*sums.items(), *charged.items()) for part in pair),
         )
