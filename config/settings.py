@@ -300,6 +300,29 @@ class MoneySettings(BaseSettings):
     purchase: str = Field(default="spot", description="spot or on_demand")
 
 
+class SpendSettings(BaseSettings):
+    """What may be spent, and how long it is known what was."""
+
+    model_config = prefixed("SPEND_")
+
+    hours_kept_days: float = Field(
+        default=35,
+        ge=2,
+        description="days after which what was spent in an hour becomes a part of its day",
+    )
+    days_kept_days: float = Field(
+        default=400,
+        ge=35,
+        description="days after which what was spent on a day becomes a part of its month",
+    )
+    budgets: str = Field(
+        default="",
+        validation_alias="PIXFLEET_BUDGETS_FILE",
+        description="TOML file of budgets (config/budgets.toml shows how), which the fleet reads "
+        "whenever it changes; empty: those of `pixfleet budget set` alone",
+    )
+
+
 class MonitorSettings(BaseSettings):
     """The monitor's own HTTP port, and Flower's."""
 
@@ -323,6 +346,7 @@ GROUPS: tuple[type[BaseSettings], ...] = (
     ResultSettings,
     RecipeSettings,
     MoneySettings,
+    SpendSettings,
     MonitorSettings,
     SourceSettings,
     OutputSettings,
@@ -347,6 +371,7 @@ class Settings(BaseSettings):
     result: ResultSettings
     recipes: RecipeSettings
     money: MoneySettings
+    spend: SpendSettings
     monitor: MonitorSettings
     sources: SourceSettings
     outputs: OutputSettings
@@ -373,6 +398,7 @@ class Settings(BaseSettings):
                 result=ResultSettings(),
                 recipes=RecipeSettings(),
                 money=MoneySettings(),
+                spend=SpendSettings(),
                 monitor=MonitorSettings(),
                 sources=SourceSettings(),
                 outputs=OutputSettings(),

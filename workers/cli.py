@@ -18,6 +18,7 @@ from pixfleet.config.recipes import load_recipe
 from pixfleet.config.settings import Settings
 from pixfleet.config.state import running_broker, state_dir
 from pixfleet.producer.terminal import (
+    CLOSED,
     FAILED,
     BrokerOption,
     JsonOption,
@@ -30,6 +31,7 @@ from pixfleet.producer.terminal import (
     print_json,
 )
 
+from .cli_budget import budget_app
 from .cli_compare import compare
 from .cli_explain import explain
 from .cli_health import health
@@ -60,6 +62,7 @@ def register(app: typer.Typer) -> None:
     app.command()(health)
     app.command()(flower)
     app.command()(spend)
+    app.add_typer(budget_app, name="budget")
 
 
 def run(
@@ -81,7 +84,7 @@ def run(
 
     Broker and worker are started for this run and stopped after it. Results are remembered: a
     second run over the same images takes no imaging work. Exit code 0: all done, 1: some images
-    failed, 2: wrong usage.
+    failed, 2: wrong usage, 3: its budget is closed.
     """
     # What only this command needs is imported here: `pixfleet submit` should answer at once.
     from .embedded import BrokerError  # noqa: PLC0415
@@ -114,6 +117,8 @@ def run(
         print_result(result)
     if result.problem:
         messages.print(f"manifest and report could not be written: {result.problem}")
+    if result.closed:
+        fail(result.closed, CLOSED)
     raise typer.Exit(FAILED if result.summary.failed or result.problem else 0)
 
 

@@ -85,7 +85,7 @@ def spend(
     last = moment(until)
     try:
         with ledger_at(broker) as ledger:
-            entries = list(SpendBook(ledger.redis).entries(first, last))
+            entries = list(SpendBook(ledger).entries(first, last))
     except BrokerError as error:
         fail(str(error))
     if export:

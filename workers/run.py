@@ -13,10 +13,12 @@ from pixfleet.config.settings import Settings
 from pixfleet.config.urls import shown
 from pixfleet.producer.cli import jobs_of
 from pixfleet.producer.client import Producer
+from pixfleet.producer.desk import JobDesk
 from pixfleet.producer.sources import find_sources
 
 from .embedded import EmbeddedBroker
 from .fleet.process import WorkerProcess
+from .spend.budgets import BudgetBook
 from .summary import totals
 
 if TYPE_CHECKING:
@@ -25,9 +27,11 @@ if TYPE_CHECKING:
 
     from pixfleet.config.contract import Recipe
     from pixfleet.config.results import BatchSummary
-    from pixfleet.producer.ledger import BatchStatus
+    from pixfleet.producer.ledger import BatchStatus, Ledger
 
 _POLL_S: Final = 0.05
+_LOOK_S: Final = 1.0
+"""Between two looks at budgets."""
 _RESTARTS: Final = 3
 _RUN_PREFIX: Final = "run-"
 
@@ -59,6 +63,8 @@ class RunResult:
     wall_s: float
     """from the first submit to the last result"""
     problem: str
+    closed: str = ""
+    """the budget that stopped it, in words; what it had not begun ended as cancelled"""
 
     def as_json(self) -> dict[str, Any]:
         """The object that ``--json`` prints."""
@@ -71,6 +77,7 @@ class RunResult:
             "startup_s": round(self.startup_s, 3),
             "wall_s": round(self.wall_s, 3),
             "images_per_s": round(self.summary.images / self.wall_s, 3) if self.wall_s else 0,
+            **({"budget": self.closed} if self.closed else {}),
         }
 
 
@@ -137,11 +144,18 @@ def _follow(
         pass
     producer.close_batch(batch, output=order.out, title=shown(order.source))
     restarts = 0
+    closed = ""
+    looked_s = first_s
     while True:
         status = producer.batch(batch)
         show(status, time.monotonic() - first_s)
         if status.ended >= status.submitted and status.summarized:
             break
+        if not closed and time.monotonic() - looked_s > _LOOK_S:
+            looked_s = time.monotonic()
+            closed = held_up(producer.ledger, order)
+            if closed:  # nobody would be there when it opens
+                JobDesk(producer.ledger).cancel_batch(batch)
         if worker.exit_code is not None:
             restarts += 1
             if restarts > _RESTARTS:
@@ -160,7 +174,23 @@ def _follow(
         startup_s=first_s - started_s,
         wall_s=status.wall_s,
         problem=status.problem,
+        closed=closed,
     )
+
+
+def held_up(ledger: Ledger, order: Order) -> str:
+    """The budget that lets none of the order's jobs begin, in words; empty while there is none."""
+    owners = ("fleet", f"tenant:{order.tenant}", f"recipe:{order.recipe.name}")
+    for one in BudgetBook(ledger).standings():
+        if one.budget.owner in owners and one.rung in ("essential", "closed"):
+            return (
+                f"the budget of {one.budget.owner} for the {one.budget.period} is {one.rung}: "
+                f"{one.spent_usd:.6f} of {one.budget.limit_usd:f} USD are spent. What is done is "
+                f"remembered; the same command goes on after {one.ends_at:%Y-%m-%dT%H:%M:%SZ}, or "
+                f"when it is raised: pixfleet budget set {one.budget.owner} --period "
+                f"{one.budget.period} --limit USD"
+            )
+    return ""
 
 
 def _cancel_abandoned(producer: Producer) -> None:

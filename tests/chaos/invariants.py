@@ -190,7 +190,11 @@ def _money(storm: Storm) -> Iterator[str]:
     for job_id in storm.tasks:
         manifest = storm.producer.ledger.manifest(job_id)
         receipts += to_nano(manifest.receipt.cost_usd) if manifest else 0
-    entries = [e for e in SpendBook(client).entries() if e.tenant and not e.line.startswith("#")]
+    entries = [
+        e
+        for e in SpendBook(storm.producer.ledger).entries()
+        if e.tenant and not e.line.startswith("#")
+    ]
     in_vain = sum(e.amount for e in entries if e.line in ("rework", "retry"))
     charged = sum(e.amount for e in entries) - in_vain
     total = _integers(storm, keys.TOTALS).get("cost_nano_usd", 0)

@@ -196,7 +196,9 @@ def test_a_message_delivered_thrice_at_once_is_one_claim_and_one_charge(fleet):
     images = int(fleet.redis.hget(keys.TOTALS, "images")) - int(before.get(b"images", 0))
     assert images == 3
     spent = [
-        e for e in SpendBook(fleet.redis).entries() if (e.tenant, e.recipe) == ("thrice", "held")
+        e
+        for e in SpendBook(fleet.producer.ledger).entries()
+        if (e.tenant, e.recipe) == ("thrice", "held")
     ]
     money = sum(e.amount for e in spent if not e.line.startswith("#"))
     assert money == to_nano(manifest.receipt.cost_usd)

@@ -7,7 +7,9 @@ sees whether it is to be done again, or to end as late, cancelled or used up.
 from __future__ import annotations
 
 import threading
+import time
 from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, cast
 
 import structlog
@@ -19,6 +21,8 @@ from pixfleet.config.queues import ENCODE, QUEUES
 from pixfleet.producer.connection import answering, connect
 from pixfleet.producer.ledger import Ledger
 from pixfleet.producer.sqs import post_of
+from pixfleet.workers.spend.book import SpendBook
+from pixfleet.workers.spend.budgets import BudgetBook, BudgetFile
 
 from .ending import SwiftEnding
 from .large import LargeLane
@@ -39,6 +43,8 @@ _LOST_S: Final = 900
 _SUMMARY_S: Final = 15
 _TIDY_S: Final = 600
 """Between two looks for what killed processes left in the store."""
+_COMPACT_S: Final = 600
+"""Between two looks for sums of hours that are old enough to become sums of days."""
 _TURNS: Final = 3
 """Looks that a sweeper may miss before another process takes over."""
 _log = structlog.get_logger()
@@ -55,6 +61,10 @@ class Sweeper:
         self._large = LargeLane(
             self._redis, self._ledger.scripts, wait_s=settings.worker.large_wait_s
         )
+        file = settings.spend.budgets
+        self._budgets = BudgetFile(BudgetBook(self._ledger), Path(file)) if file else None
+        self._spend, self._kept = SpendBook(self._ledger), settings.spend
+        self._compacted_s = 0.0
         self._lease_s = settings.worker.lease_s
         self._name = name
         self._lost_s = max(_LOST_S, settings.broker.visibility_s)
@@ -70,6 +80,8 @@ class Sweeper:
         """
         if not self._mine():
             return {}
+        if self._budgets:
+            self._budgets.look()
         *counts, batches = self._ledger.scripts.run(
             self._script,
             *(_MOST, ENCODE, _EMPTY_S, self._lost_s, self._stall_s, _SUMMARY_S),
@@ -77,6 +89,9 @@ class Sweeper:
             *QUEUES,
         )
         self._tidy()
+        if time.monotonic() - self._compacted_s > _COMPACT_S:
+            self._compacted_s = time.monotonic()
+            self._spend.compact(self._kept.hours_kept_days, self._kept.days_kept_days)
         for batch in batches:
             self._ledger.summarize(batch.decode())
         kinds = ("leases", "parts", "delayed", "late", "messages", "released")

@@ -12,9 +12,11 @@ from pixfleet.producer.connection import answering
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    import redis
+    from pixfleet.producer.ledger import Ledger
 
 _PAGE: Final = 100
+_FOLDED: Final = 200
+"""Buckets at most in one step, in which Redis does nothing else."""
 CAPACITY: Final = "capacity"
 """Line of the fleet: the time of its machines."""
 TREE: Final = "tree"
@@ -43,14 +45,16 @@ class Entry:
 
 
 class SpendBook:
-    """Reads the sums.
+    """Reads the sums, and makes those of old hours and days fewer.
 
     Raises:
         LedgerUnavailableError: Redis did not answer.
     """
 
-    def __init__(self, client: redis.Redis) -> None:
-        self._redis: Any = client
+    def __init__(self, ledger: Ledger) -> None:
+        self._redis: Any = ledger.redis
+        self._scripts = ledger.scripts
+        self._compact = ledger.scripts.load("pixfleet.workers.spend", "compact")
 
     def entries(
         self, since: dt.datetime | None = None, until: dt.datetime | None = None
@@ -75,3 +79,8 @@ class SpendBook:
                 for field, amount in fields.items():
                     tenant, recipe, line = field.decode().split("|")
                     yield Entry(start, name.decode(), tenant, recipe, line, int(amount))
+
+    def compact(self, hours_kept_days: float, days_kept_days: float) -> int:
+        """Fold old hours into days, and old days into months; how many, of a bounded number."""
+        kept_s = (int(days * 86_400) for days in (hours_kept_days, days_kept_days))
+        return int(self._scripts.ask(self._compact, *kept_s, _FOLDED))

@@ -1,0 +1,226 @@
+"""The commands ``pixfleet budget list``, ``set``, ``remove`` and ``apply``."""
+
+from __future__ import annotations
+
+import datetime as dt
+import sys
+from contextlib import contextmanager
+from pathlib import Path  # noqa: TC003 (typer reads annotations at run time)
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from pixfleet.config.budgets import BudgetError, Period, load_budgets, make_budget
+from pixfleet.producer.terminal import BrokerOption, JsonOption, fail, messages, print_json
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+    from decimal import Decimal
+
+    from .spend.budgets import BudgetBook, Standing
+
+budget_app = typer.Typer(
+    help="Say what the fleet, a tenant or a recipe may spend, and see how it stands.",
+    invoke_without_command=True,
+)
+OwnerArgument = Annotated[
+    str, typer.Argument(metavar="OWNER", help="fleet, tenant:NAME or recipe:NAME")
+]
+_COLOURS = {"normal": "green", "thrifty": "yellow", "essential": "dark_orange", "closed": "red"}
+
+
+def _share(text: str) -> float | None:
+    if text == "never":
+        return None
+    try:
+        return float(text)
+    except ValueError:
+        raise typer.BadParameter(f"{text!r} is neither a share of the limit nor never") from None
+
+
+def _shares(text: str) -> tuple[float, ...]:
+    return tuple(found for part in text.split(",") if part and (found := _share(part)))
+
+
+@contextmanager
+def _book(broker: str | None) -> Generator[BudgetBook]:
+    from .embedded import BrokerError  # noqa: PLC0415 (as below)
+    from .look import ledger_at  # noqa: PLC0415 (what only these commands need)
+    from .spend.budgets import BudgetBook  # noqa: PLC0415
+
+    try:
+        with ledger_at(broker) as ledger:
+            yield BudgetBook(ledger)
+    except BrokerError as error:
+        fail(str(error))
+
+
+@budget_app.callback()
+def budget(context: typer.Context, broker: BrokerOption = None, json_: JsonOption = False) -> None:
+    """Say what the fleet, a tenant or a recipe may spend, and see how it stands."""
+    if context.invoked_subcommand is None:
+        list_budgets(broker, json_)
+
+
+@budget_app.command("list")
+def list_budgets(broker: BrokerOption = None, json_: JsonOption = False) -> None:
+    """Show every budget: what is spent of it, and what it lets pass now."""
+    with _book(broker) as book:
+        standings = book.standings()
+    if json_:
+        print_json([_document(standing) for standing in standings])
+    elif standings:
+        Console(file=sys.stdout).print(_table(standings))
+    else:
+        messages.print("no budgets; set one: pixfleet budget set fleet --limit 25 --period month")
+
+
+@budget_app.command("set")
+def set_budget(
+    owner: OwnerArgument,
+    limit: Annotated[str, typer.Option(metavar="USD", help="what may be spent in a period")],
+    period: Annotated[Period, typer.Option(help="of UTC; weeks begin on Monday")] = "month",
+    thrifty: Annotated[
+        str, typer.Option(metavar="SHARE", help="from here on with the least effort; or never")
+    ] = "0.8",
+    essential: Annotated[
+        str, typer.Option(metavar="SHARE", help="from here on bulk jobs wait; or never")
+    ] = "0.9",
+    closed: Annotated[
+        str, typer.Option(metavar="SHARE", help="from here on jobs are refused; or never")
+    ] = "1.0",
+    alert: Annotated[
+        str, typer.Option(metavar="SHARES", help="alert when spend passes them")
+    ] = "0.5,0.8,1.0",
+    forecast: Annotated[
+        bool, typer.Option(help="alert when the period's end is expected beyond the limit")
+    ] = True,
+    idle: Annotated[
+        bool, typer.Option(help="the fleet's: count time of machines that no job used")
+    ] = True,
+    broker: BrokerOption = None,
+    json_: JsonOption = False,
+) -> None:
+    """Set a budget, or change it; it acts at once.
+
+    On the way to the limit the fleet turns thrifty, then keeps bulk jobs waiting, then refuses new
+    jobs. What is queued is kept, and goes on when the period ends or the limit is raised.
+    """
+    fields: dict[str, Any] = {
+        "owner": owner,
+        "period": period,
+        "limit_usd": limit,
+        "thrifty_at": _share(thrifty),
+        "essential_at": _share(essential),
+        "closed_at": _share(closed),
+        "alert_at": _shares(alert),
+        "forecast": forecast,
+        "idle": idle,
+    }
+    try:
+        wanted = make_budget(fields, f"budget of {owner}")
+    except BudgetError as error:
+        fail(str(error))
+    with _book(broker) as book:
+        book.put([wanted])
+        (standing,) = (one for one in book.standings() if one.budget.id == wanted.id)
+    if json_:
+        print_json(_document(standing))
+        return
+    messages.print(
+        f"{owner} may spend {_usd(wanted.limit_usd)} USD per {period}; "
+        f"{_usd(standing.spent_usd)} are spent, so it is {standing.rung}",
+        soft_wrap=True,
+    )
+
+
+@budget_app.command("remove")
+def remove_budget(
+    owner: OwnerArgument,
+    period: Annotated[Period | None, typer.Option(help="default: all periods")] = None,
+    broker: BrokerOption = None,
+    json_: JsonOption = False,
+) -> None:
+    """Take a budget away; jobs that it holds go on within seconds."""
+    with _book(broker) as book:
+        gone = book.remove(owner, period)
+    if json_:
+        print_json(gone)
+    if not gone:
+        fail(f"{owner} has no budget{f' for the {period}' if period else ''}")
+    for name in gone if not json_ else ():
+        messages.print(f"{name.replace('|', ' ')}: removed")
+
+
+@budget_app.command("apply")
+def apply_budgets(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="TOML, a table [[budget]] each")],
+    prune: Annotated[bool, typer.Option("--prune", help="remove all others")] = False,
+    broker: BrokerOption = None,
+    json_: JsonOption = False,
+) -> None:
+    """Set all budgets of a file; a faulty file changes nothing.
+
+    A fleet whose PIXFLEET_BUDGETS_FILE names the file does so by itself whenever it changes.
+    """
+    try:
+        budgets = load_budgets(file)
+    except BudgetError as error:
+        fail(str(error))
+    removed: list[str] = []
+    with _book(broker) as book:
+        known = {standing.budget.id for standing in book.standings()}
+        changed = book.put(budgets)
+        if prune:
+            for name in sorted(known - {one.id for one in budgets}):
+                owner, _, period = name.partition("|")
+                removed += book.remove(owner, period)
+    if json_:
+        print_json({"changed": [one.id for one in changed], "removed": removed})
+        return
+    for one in changed:
+        messages.print(f"{one.owner}: {_usd(one.limit_usd)} USD per {one.period}", soft_wrap=True)
+    for name in removed:
+        messages.print(f"{name.replace('|', ' ')}: removed")
+    if not changed and not removed:
+        messages.print("nothing has changed")
+
+
+def _usd(money: Decimal) -> str:
+    return f"{money:,.2f}" if money >= 1 or not money else f"{money:,.6f}"
+
+
+def _table(standings: list[Standing]) -> Table:
+    table = Table(box=None, header_style="dim", pad_edge=False)
+    for column in ("owner", "period", "limit", "spent", "", "now", "held", "ends in"):
+        table.add_column(
+            column, justify="left" if column in ("owner", "period", "now") else "right"
+        )
+    for one in standings:
+        colour = _COLOURS[one.rung]
+        left = one.ends_at - dt.datetime.now(dt.UTC)
+        hours, days = left.seconds // 3600, left.days
+        table.add_row(
+            one.budget.owner,
+            one.budget.period,
+            _usd(one.budget.limit_usd),
+            _usd(one.spent_usd),
+            f"[{colour}]{100 * one.share:.0f}%[/]",
+            f"[{colour}]{one.rung}[/]",
+            f"{one.held:,}" if one.held else "",
+            f"{days}d {hours:02}h" if days else f"{hours}h {left.seconds % 3600 // 60:02}m",
+        )
+    return table
+
+
+def _document(standing: Standing) -> dict[str, Any]:
+    return {
+        **standing.budget.model_dump(mode="json"),
+        "spent_usd": f"{standing.spent_usd:f}",
+        "share": round(standing.share, 6),
+        "rung": standing.rung,
+        "held": standing.held,
+        "ends_at": standing.ends_at.isoformat(),
+    }
