@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
 _AGO: Final = re.compile(r"(\d{1,4})([hdw])")
 _UNITS: Final = {"h": "hours", "d": "days", "w": "weeks"}
+_CENT: Final = 10**7
+"""Nano-dollars from which on micro-dollars are enough to read."""
 
 
 class _By(StrEnum):
@@ -80,135 +83,170 @@ def spend(
 
     now = dt.datetime.now(dt.UTC)
     first = moment(since) or now.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
-    if since:  # sums are by the hour
-        first = first.replace(minute=0, second=0, microsecond=0)
     last = moment(until)
+    if last and last <= first:
+        fail(f"--until {last:%Y-%m-%d %H:%M} is not after {first:%Y-%m-%d %H:%M} UTC")
     try:
         with ledger_at(broker) as ledger:
-            entries = list(SpendBook(ledger).entries(first, last))
+            entries = SpendBook(ledger).entries(first, last)
     except BrokerError as error:
         fail(str(error))
-    if export:
-        try:
-            rows = write_entries(entries, export)
-        except ExportError as error:
-            fail(str(error))
-        messages.print(f"{export}: {rows} sums")
-        return
     for kind, wanted in (("tenant", tenant), ("recipe", recipe)):
         known = sorted({getattr(entry, kind) for entry in entries} - {""})
         if wanted and wanted not in known:
             there = ", ".join(known) or "none"
             fail(f"nothing was spent for the {kind} {wanted!r}; there is {there}")
+    if export:
+        chosen = (
+            entry
+            for entry in entries
+            if tenant in ("", entry.tenant) and recipe in ("", entry.recipe)
+        )
+        try:
+            rows = write_entries(chosen, export)
+        except ExportError as error:
+            fail(str(error))
+        messages.print(f"{export}: {rows:,} sums", soft_wrap=True)
+        return
     statement = state(
         entries, "line" if by is _By.STAGE else by.value, tenant=tenant, recipe=recipe
     )
+    first = min((first, *(entry.start for entry in entries)))  # sums of days are not divided
     if json_:
         print_json(_document(statement, first, last))
         return
     if not entries:
         messages.print(
             f"nothing was spent since {first:%Y-%m-%d %H:%M} UTC; `pixfleet run samples --out out` "
-            "does, or look further back: --since 90d"
+            "does, or look further back: --since 90d",
+            soft_wrap=True,
         )
         return
-    console = Console(file=sys.stdout)
-    console.print(f"since {first:%Y-%m-%d %H:%M} UTC", highlight=False)
-    console.print(_bill(statement))
+    _print(statement, by, f"since {first:%Y-%m-%d %H:%M} UTC", of_fleet=not tenant and not recipe)
+
+
+def _print(statement: Statement, by: _By, title: str, *, of_fleet: bool) -> None:
+    console = Console(file=sys.stdout, highlight=False)
+    console.print(title)
+    console.print(_bill(statement, of_fleet=of_fleet))
     console.print()
-    console.print(_shares(statement, by))
-    _print_savings(statement, console)
+    console.print(_shares(statement, by, of_fleet=of_fleet))
+    console.print()
+    for line in _facts(statement, of_fleet=of_fleet):
+        console.print(line, soft_wrap=True)
 
 
-def usd(nano: int) -> str:
-    """Nano-dollars to read, to the micro-dollar; below one, what there is."""
-    money = from_nano(nano)
-    return f"{money:,.6f}" if nano == 0 or abs(nano) >= 1_000 else f"{money:,.9f}"  # noqa: PLR2004
+def _usd(nano: int, like: int) -> str:
+    """Nano-dollars to read, with as many places as ``like`` needs: micro-dollars, or all."""
+    return f"{from_nano(nano):,.{6 if abs(like) >= _CENT else 9}f}"
 
 
-def _bill(statement: Statement) -> Table:
+def _each(nano: int, images: int, count: int = 1_000) -> int:
+    """Nano-dollars of so many images."""
+    return round(nano * count / images)
+
+
+def _bill(statement: Statement, *, of_fleet: bool) -> Table:
     bill, images = statement.bill, statement.counts["images"]
     table = Table(box=None, header_style="dim", pad_edge=False)
     for column in ("", "USD", "share", "USD / 1,000 images", ""):
-        table.add_column(column, justify="left" if not column else "right")
-    lines = (
+        table.add_column(column, justify="right" if column else "left")
+    lines = [
         ("jobs", bill.jobs, "stages of jobs"),
         ("rework", bill.rework, "attempts that were lost"),
         ("retries", bill.retry, "attempts put off"),
-        ("overhead", bill.overhead, "workers themselves"),
-        ("idle", bill.idle, "used by nobody"),
-        ("= machines", bill.machines, "hours x price"),
+    ]
+    if of_fleet:
+        lines += [("overhead", bill.overhead, "workers themselves"), ("idle", bill.idle, "nobody")]
+    lines += [
+        ("= machines", bill.machines, "hours x price" if of_fleet else "without overhead and idle"),
         ("requests", bill.requests, "S3, SQS"),
         ("total", bill.total, ""),
-    )
+    ]
     for name, nano, meaning in lines:
         style = "bold" if name == "total" else "dim" if name.startswith("=") else ""
         share = f"{100 * nano / bill.total:.1f}%" if bill.total else "–"
-        each = usd(round(nano * 1000 / images)) if images else "–"
-        table.add_row(name, usd(nano), share, each, f"[dim]{meaning}[/]", style=style)
+        each = _usd(_each(nano, images), _each(bill.total, images)) if images else "–"
+        table.add_row(name, _usd(nano, bill.total), share, each, f"[dim]{meaning}[/]", style=style)
     return table
 
 
-def _shares(statement: Statement, by: _By) -> Table:
-    with_counts = by is not _By.STAGE
-    columns = [
-        by.value,
-        "USD",
-        "",
-        *(("images", "USD / 1,000", "CPU s / image", "saved") if with_counts else ()),
-    ]
+def _shares(statement: Statement, by: _By, *, of_fleet: bool) -> Table:
+    timed = of_fleet and by in (_By.HOUR, _By.DAY, _By.MONTH)
+    columns = [by.value, "USD", ""]
+    if timed:
+        columns.append("of it unused")
+    if by is not _By.STAGE:
+        columns += ["images", "USD / 1,000", "CPU s / image", "saved"]
     table = Table(box=None, header_style="dim", pad_edge=False)
     for place, column in enumerate(columns):
         table.add_column(column, justify="right" if place and column else "left")
     most = max((share.nano_usd for share in statement.shares), default=0)
     for share in statement.shares:
         bar = ProgressBar(total=max(most, 1), completed=max(share.nano_usd, 0), width=20)
-        table.add_row(share.name, usd(share.nano_usd), bar, *(_each(share) if with_counts else ()))
+        cells: list[str | ProgressBar] = [escape(share.name), _usd(share.nano_usd, most), bar]
+        if timed:
+            cells.append(_usd(share.unused_nano_usd, most))
+        if by is not _By.STAGE:
+            cells += _per_image(share, most)
+        table.add_row(*cells)
     return table
 
 
-def _each(share: Share) -> tuple[str, ...]:
-    images = share.counts["images"]
+def _per_image(share: Share, most: int) -> tuple[str, ...]:
+    counts, images = share.counts, share.counts["images"]
     return (
         f"{images:,}",
-        usd(round(share.nano_usd * 1000 / images)) if images else "–",
-        f"{share.counts['cpu_ms'] / 1000 / images:.3f}" if images else "–",
-        usd(share.counts["saved_nano_usd"]),
+        _usd(each := _each(share.nano_usd, images), each) if images else "–",
+        f"{counts['cpu_ms'] / 1000 / images:.3f}" if images else "–",
+        _usd(counts["saved_nano_usd"], most),
     )
 
 
-def _print_savings(statement: Statement, console: Console) -> None:
-    counts = statement.counts
-    console.print()
-    console.print(
-        f"{counts['images']:,} images, {counts['failed']:,} failed; jobs used "
-        f"{100 * statement.bill.utilisation:.0f}% of the machines' time",
-        highlight=False,
-    )
+def _facts(statement: Statement, *, of_fleet: bool) -> list[str]:
+    counts, bill = statement.counts, statement.bill
+    facts = [f"{counts['images']:,} images, {counts['failed']:,} of them failed"]
+    if counts["images"]:
+        each = _each(bill.total, counts["images"], 1)
+        facts[0] += f"; {_usd(each, each)} USD an image"
+    if of_fleet:
+        facts.append(
+            f"workers were at work in {100 * bill.utilisation:.0f}% of the time that is paid for"
+        )
+    if bill.overhead < 0:
+        facts.append(
+            "overhead is below zero until workers have said what CPU their newest jobs took, and "
+            "where attempts that were lost, which are charged by the clock, have waited"
+        )
     if counts["memo_hits"]:
-        console.print(
-            f"the memo spared {usd(counts['saved_nano_usd'])} USD in {counts['memo_hits']:,} hits",
-            highlight=False,
-        )
+        saved = counts["saved_nano_usd"]
+        facts.append(f"the memo spared {_usd(saved, saved)} USD in {counts['memo_hits']:,} hits")
     if counts["adaptive_bytes"]:
-        console.print(
+        saved = counts["adaptive_nano_usd"]
+        facts.append(
             f"adaptive coding spared {counts['adaptive_bytes']:,} bytes, to keep and send them "
-            f"{usd(counts['adaptive_nano_usd'])} USD",
-            highlight=False,
+            f"{_usd(saved, saved)} USD"
         )
+    return facts
 
 
 def _document(statement: Statement, first: dt.datetime, last: dt.datetime | None) -> dict[str, Any]:
-    bill = statement.bill
+    bill, images = statement.bill, statement.counts["images"]
     lines = {name: getattr(bill, name) for name in ("jobs", "rework", "retry", "overhead", "idle")}
     lines |= {"machines": bill.machines, "requests": bill.requests, "total": bill.total}
     return {
         "since": first.isoformat(),
         "until": last.isoformat() if last else None,
         "bill_usd": {name: f"{from_nano(nano):f}" for name, nano in lines.items()},
+        "usd_per_1000_images": f"{from_nano(_each(bill.total, images)):f}" if images else None,
         "utilisation": round(bill.utilisation, 4),
         "shares": [
-            {"name": share.name, "usd": f"{from_nano(share.nano_usd):f}", **share.counts}
+            {
+                "name": share.name,
+                "usd": f"{from_nano(share.nano_usd):f}",
+                "unused_usd": f"{from_nano(share.unused_nano_usd):f}",
+                **share.counts,
+            }
             for share in statement.shares
         ],
         "counts": dict(statement.counts),

@@ -10,13 +10,13 @@ from pixfleet.config import keys
 from pixfleet.producer.connection import answering
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from pixfleet.producer.ledger import Ledger
 
 _PAGE: Final = 100
-_FOLDED: Final = 200
-"""Buckets at most in one step, in which Redis does nothing else."""
+_FOLDED: Final = 10_000
+"""Sums after which one step of folding ends, for Redis does nothing else meanwhile."""
+_LONGEST: Final = dt.timedelta(days=31)
+"""That a bucket lasts."""
 CAPACITY: Final = "capacity"
 """Line of the fleet: the time of its machines."""
 TREE: Final = "tree"
@@ -58,29 +58,62 @@ class SpendBook:
 
     def entries(
         self, since: dt.datetime | None = None, until: dt.datetime | None = None
-    ) -> Iterator[Entry]:
-        """The sums of what begins in ``[since, until)``, the oldest first; read page by page."""
-        first = "-inf" if since is None else since.timestamp()
+    ) -> list[Entry]:
+        """The sums of all hours, days and months that have a part in ``[since, until)``, in order.
+
+        What was folded meanwhile would be missing, or there twice, so the look is then repeated.
+        """
+        while True:
+            wanted = {
+                name: start
+                for name, start in self._buckets(since, until)
+                if since is None or _end(name, start) > since
+            }
+            names = list(wanted)
+            read: list[dict[bytes, bytes]] = []
+            for place in range(0, len(names), _PAGE):
+                with answering(self._redis):
+                    pipe = self._redis.pipeline(transaction=False)
+                    for name in names[place : place + _PAGE]:
+                        pipe.hgetall(keys.SPENT + name)
+                    read += pipe.execute()
+            if wanted.keys() <= {name for name, _ in self._buckets(since, until)}:
+                break
+        return [
+            Entry(wanted[name], name, *_owner_and_line(field), int(amount))
+            for name, fields in zip(names, read, strict=True)
+            for field, amount in fields.items()
+        ]
+
+    def _buckets(
+        self, since: dt.datetime | None, until: dt.datetime | None
+    ) -> list[tuple[str, dt.datetime]]:
+        first = "-inf" if since is None else (since - _LONGEST).timestamp()
         last = "+inf" if until is None else f"({until.timestamp()}"
         with answering(self._redis):
-            buckets = cast(
+            found = cast(
                 "list[tuple[bytes, float]]",
                 self._redis.zrangebyscore(keys.SPENT_LIST, first, last, withscores=True),
             )
-        for place in range(0, len(buckets), _PAGE):
-            page = buckets[place : place + _PAGE]
-            with answering(self._redis):
-                pipe = self._redis.pipeline(transaction=False)
-                for name, _ in page:
-                    pipe.hgetall(keys.SPENT + name.decode())
-                found = cast("list[dict[bytes, bytes]]", pipe.execute())
-            for (name, start_s), fields in zip(page, found, strict=True):
-                start = dt.datetime.fromtimestamp(start_s, dt.UTC)
-                for field, amount in fields.items():
-                    tenant, recipe, line = field.decode().split("|")
-                    yield Entry(start, name.decode(), tenant, recipe, line, int(amount))
+        return [(name.decode(), dt.datetime.fromtimestamp(at, dt.UTC)) for name, at in found]
 
     def compact(self, hours_kept_days: float, days_kept_days: float) -> int:
-        """Fold old hours into days, and old days into months; how many, of a bounded number."""
+        """Fold old hours into days, and old days into months; how many, of a bounded number.
+
+        Each is folded whole, in one step of Redis: nobody ever sees a part of it.
+        """
         kept_s = (int(days * 86_400) for days in (hours_kept_days, days_kept_days))
         return int(self._scripts.ask(self._compact, *kept_s, _FOLDED))
+
+
+def _end(name: str, start: dt.datetime) -> dt.datetime:
+    if len(name) == len("2026-11"):
+        return (start + _LONGEST).replace(day=1)
+    return start + dt.timedelta(**({"days": 1} if len(name) == len("2026-11-25") else {"hours": 1}))
+
+
+def _owner_and_line(field: bytes) -> tuple[str, str, str]:
+    # The name of a recipe that is none, as a foreign job may give it, can hold anything.
+    tenant, _, rest = field.decode().partition("|")
+    recipe, _, line = rest.rpartition("|")
+    return tenant, recipe, line

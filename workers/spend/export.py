@@ -29,7 +29,7 @@ def write_entries(entries: Iterable[Entry], file: Path) -> int:
     Raises:
         ExportError: an unknown kind, a place that cannot be written, Parquet without pyarrow.
     """
-    write = _WRITERS.get(file.suffix)
+    write = _WRITERS.get(file.suffix.lower())
     if write is None:
         raise ExportError(f"{file}: name it {', '.join('*' + suffix for suffix in _WRITERS)}")
     rows = [_row(entry) for entry in entries]

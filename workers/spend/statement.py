@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final, Literal
 from .book import CAPACITY, TREE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
 
     from .book import Entry
 
@@ -18,6 +18,10 @@ REWORK: Final = "rework"
 RETRY: Final = "retry"
 MACHINE_COUNT: Final = "#machine_nano"
 """Of the money of a tenant's recipe, what is for the time of machines."""
+TIMES: Final[dict[By, int]] = {"hour": 13, "day": 10, "month": 7}
+"""Shares that are times, and how much of a bucket's name is theirs. An old hour is known as a part
+of its day alone, which then stands for itself."""
+_CAUSED: Final = "(caused)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +33,8 @@ class Bill:
         rework: attempts that were lost or given back.
         retry: attempts that were put off because a store or network was away.
         overhead: what workers' processes used beyond that, and what jobs in work have used so far.
-            It may fall below zero: an attempt that is lost is charged by the clock.
+            It may fall below zero: a job is charged at its end and its worker's CPU up to two
+            seconds later, and an attempt that is lost is charged by the clock.
         idle: time of machines that nobody used.
         requests: to S3, SQS, ..., which are billed by the piece.
     """
@@ -53,8 +58,8 @@ class Bill:
 
     @property
     def utilisation(self) -> float:
-        """Share of the machines' time that receipts name, 0 to 1."""
-        return self.jobs / self.machines if self.machines else 0.0
+        """Share of the machines' time in which they worked, 0 to 1."""
+        return 1 - self.idle / self.machines if self.machines else 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,12 +67,15 @@ class Share:
     """What one tenant, recipe, line or time had of it.
 
     Attributes:
-        nano_usd: jobs, requests, rework and retries.
-        counts: images, failed, variants, bytes_in, bytes_out, cpu_ms, saved_nano_usd, ...
+        nano_usd: jobs, requests, rework and retries; of a time also what nobody used.
+        unused_nano_usd: of it, overhead and idle time; nobody's, so of a time only.
+        counts: images, failed, variants, bytes_in, bytes_out, cpu_ms, saved_nano_usd, ...; those of
+            a line are not known.
     """
 
     name: str
     nano_usd: int
+    unused_nano_usd: int
     counts: Counter[str]
 
 
@@ -83,59 +91,54 @@ class Statement:
 def state(
     entries: Iterable[Entry], by: By = "line", *, tenant: str = "", recipe: str = ""
 ) -> Statement:
-    """Add up entries; the shares are of the tenant and the recipe alone where one is named.
+    """Add up entries, those of the tenant and the recipe alone where one is named.
 
-    The bill is always that of the fleet. Shares are in the order of their cost, those of times in
-    the order of time.
+    The fleet's statement has overhead and idle time; that of a tenant or recipe has none, for they
+    are nobody's. Shares are in the order of their cost, those of times in the order of time.
     """
-    key = _KEYS[by]
-    fleet: Counter[str] = Counter()
-    money: Counter[str] = Counter()
-    counted: dict[str, Counter[str]] = {}
-    all_counts: Counter[str] = Counter()
+    fleet = not tenant and not recipe
+    all_sums: Counter[str] = Counter()
+    sums_of: dict[str, Counter[str]] = {}
     for entry in entries:
-        line, counts = entry.line, entry.line.startswith("#")
-        fleet[line if line in (CAPACITY, TREE, REWORK, RETRY, MACHINE_COUNT) else _kind(line)] += (
-            entry.amount
-        )
-        if line in (CAPACITY, TREE):
-            continue
         if (tenant and entry.tenant != tenant) or (recipe and entry.recipe != recipe):
             continue
-        name = key(entry)
-        if not counts:
-            money[name] += entry.amount
-        elif by != "line":
-            counted.setdefault(name, Counter())[line[1:]] += entry.amount
-        if counts:
-            all_counts[line[1:]] += entry.amount
-    jobs = fleet[MACHINE_COUNT]
-    in_vain = fleet[REWORK] + fleet[RETRY]
-    bill = Bill(
+        name = _name(entry, by)
+        for sums in (all_sums, *((sums_of.setdefault(name, Counter()),) if name else ())):
+            sums[entry.line] += entry.amount
+            if not entry.line.startswith("#") and entry.line not in (CAPACITY, TREE):
+                sums[_CAUSED] += entry.amount
+    shares: list[Share] = []
+    for name, sums in sums_of.items():
+        bill = _bill(sums, fleet=fleet and by in TIMES)
+        unused = bill.overhead + bill.idle
+        shares.append(Share(name, sums[_CAUSED] + unused, unused, _counts(sums)))
+    shares.sort(key=lambda share: share.name if by in TIMES else (-share.nano_usd, share.name))
+    return Statement(_bill(all_sums, fleet=fleet), tuple(shares), _counts(all_sums))
+
+
+def _name(entry: Entry, by: By) -> str:
+    """Whose share it belongs to; empty: nobody's, like the machines' time, or not known."""
+    if by in TIMES:
+        return entry.bucket[: TIMES[by]]
+    if entry.line in (CAPACITY, TREE):
+        return ""
+    if by == "line":
+        return "" if entry.line.startswith("#") else entry.line
+    return (entry.tenant if by == "tenant" else entry.recipe) or "(fleet)"
+
+
+def _bill(sums: Counter[str], *, fleet: bool) -> Bill:
+    jobs = sums[MACHINE_COUNT]
+    rework, retry = sums[REWORK], sums[RETRY]
+    return Bill(
         jobs=jobs,
-        rework=fleet[REWORK],
-        retry=fleet[RETRY],
-        overhead=fleet[TREE] - jobs - in_vain,
-        idle=fleet[CAPACITY] - fleet[TREE],
-        requests=fleet["money"] - jobs,
+        rework=rework,
+        retry=retry,
+        overhead=sums[TREE] - jobs - rework - retry if fleet else 0,
+        idle=sums[CAPACITY] - sums[TREE] if fleet else 0,
+        requests=sums[_CAUSED] - jobs - rework - retry,
     )
-    names = set(money) | set(counted)
-    order = (
-        sorted(names) if by in ("hour", "day", "month") else sorted(names, key=lambda n: -money[n])
-    )
-    shares = tuple(Share(name, money[name], counted.get(name, Counter())) for name in order)
-    return Statement(bill, shares, all_counts)
 
 
-def _kind(line: str) -> str:
-    return "counts" if line.startswith("#") else "money"
-
-
-_KEYS: Final[dict[By, Callable[[Entry], str]]] = {
-    "tenant": lambda entry: entry.tenant or "(fleet)",
-    "recipe": lambda entry: entry.recipe or "(fleet)",
-    "line": lambda entry: entry.line,
-    "hour": lambda entry: f"{entry.start:%Y-%m-%dT%H}",
-    "day": lambda entry: f"{entry.start:%Y-%m-%d}",
-    "month": lambda entry: f"{entry.start:%Y-%m}",
-}
+def _counts(sums: Counter[str]) -> Counter[str]:
+    return Counter({line[1:]: sums[line] for line in sums if line.startswith("#")})
