@@ -9,6 +9,7 @@ import os
 import random
 import shutil
 import signal
+import subprocess
 import tempfile
 import threading
 import time
@@ -23,11 +24,12 @@ from pyarrow import parquet
 from pixfleet.config import keys
 from pixfleet.config.prices import from_nano, load_prices
 from pixfleet.config.results import Manifest, Receipt, StageUse
-from pixfleet.config.settings import QueueSettings
+from pixfleet.config.settings import QueueSettings, Settings
 from pixfleet.producer import ImageJob, Producer
 from pixfleet.producer.client import registration
 from pixfleet.workers.embedded import EmbeddedBroker
 from pixfleet.workers.fleet.jobs import JobLedger
+from pixfleet.workers.fleet.sweeper import Sweeper
 from pixfleet.workers.spend import book as book_module
 from pixfleet.workers.spend.book import SpendBook
 from pixfleet.workers.spend.export import ExportError, write_entries
@@ -209,6 +211,21 @@ def test_old_hours_become_days_and_old_days_months_without_the_loss_of_a_nano_do
     assert len(client.keys(f"{keys.SPENT}20*")) == len({e.bucket for e in after})
 
 
+def test_the_fleet_folds_by_itself_what_is_older_than_its_settings_say(
+    valkey, book, client, monkeypatch
+):
+    monkeypatch.delenv("PIXFLEET_LEDGER", raising=False)
+    monkeypatch.setenv("PIXFLEET_SPEND_HOURS_KEPT_DAYS", "3")
+    client.set(keys.TIDIED, "test")
+    plant(client, ago(5), {"shop|web|encode": 5})
+    plant(client, ago(1), {"shop|web|encode": 7})
+
+    Sweeper(Settings.load().with_broker(valkey.url), "test").sweep()
+
+    assert [len(e.bucket) for e in book.entries()] == [len("2026-11-25"), len("2026-11-25T08")]
+    assert sums(book.entries()) == {("shop", "web", "encode"): 12}
+
+
 def test_what_was_spent_late_in_a_day_that_is_folded_already_comes_to_it(book, client):
     hour = ago(40)
     plant(client, hour, {"shop|web|encode": 5})
@@ -346,4 +363,20 @@ def test_an_exported_file_holds_every_sum_exactly(suffix, read, book, client, tm
 def test_a_file_that_cannot_be_written_says_why_and_leaves_nothing(name, reason, tmp_path):
     with pytest.raises(ExportError, match=reason):
         write_entries([], tmp_path / name)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_parquet_without_pyarrow_says_what_to_install(light_env, tmp_path):
+    script = (
+        "from pathlib import Path\n"
+        "from pixfleet.workers.spend.export import ExportError, write_entries\n"
+        "try:\n    write_entries([], Path('spend.parquet'))\n"
+        "except ExportError as error:\n    print(error)\n"
+    )
+
+    done = subprocess.run(
+        [light_env, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+
+    assert "pip install 'pixfleet[parquet]'" in done.stdout
     assert list(tmp_path.iterdir()) == []

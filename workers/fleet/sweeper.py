@@ -6,6 +6,7 @@ sees whether it is to be done again, or to end as late, cancelled or used up.
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from contextlib import suppress
@@ -64,7 +65,7 @@ class Sweeper:
         file = settings.spend.budgets
         self._budgets = BudgetFile(BudgetBook(self._ledger), Path(file)) if file else None
         self._spend, self._kept = SpendBook(self._ledger), settings.spend
-        self._compacted_s = 0.0
+        self._compacted_s = -math.inf
         self._lease_s = settings.worker.lease_s
         self._name = name
         self._lost_s = max(_LOST_S, settings.broker.visibility_s)
