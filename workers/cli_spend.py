@@ -16,7 +16,14 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 
 from pixfleet.config.prices import from_nano
-from pixfleet.producer.terminal import BrokerOption, JsonOption, fail, messages, print_json
+from pixfleet.producer.terminal import (
+    BrokerOption,
+    JsonOption,
+    StateOption,
+    fail,
+    messages,
+    print_json,
+)
 
 if TYPE_CHECKING:
     from .spend.statement import Share, Statement
@@ -68,6 +75,7 @@ def spend(
         typer.Option(metavar="FILE", help="write every sum to a .csv, .jsonl or .parquet file"),
     ] = None,
     broker: BrokerOption = None,
+    state: StateOption = None,
     json_: JsonOption = False,
 ) -> None:
     """Show what the fleet has cost: the bill line by line, and who caused it.
@@ -79,7 +87,7 @@ def spend(
     from .look import ledger_at  # noqa: PLC0415 (what only this command needs)
     from .spend.book import SpendBook  # noqa: PLC0415
     from .spend.export import ExportError, write_entries  # noqa: PLC0415
-    from .spend.statement import state  # noqa: PLC0415
+    from .spend.statement import make_statement  # noqa: PLC0415
 
     now = dt.datetime.now(dt.UTC)
     first = moment(since) or now.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
@@ -87,7 +95,7 @@ def spend(
     if last and last <= first:
         fail(f"--until {last:%Y-%m-%d %H:%M} is not after {first:%Y-%m-%d %H:%M} UTC")
     try:
-        with ledger_at(broker) as ledger:
+        with ledger_at(broker, state) as ledger:
             entries = SpendBook(ledger).entries(first, last)
     except BrokerError as error:
         fail(str(error))
@@ -108,7 +116,7 @@ def spend(
             fail(str(error))
         messages.print(f"{export}: {rows:,} sums", soft_wrap=True)
         return
-    statement = state(
+    statement = make_statement(
         entries, "line" if by is _By.STAGE else by.value, tenant=tenant, recipe=recipe
     )
     first = min((first, *(entry.start for entry in entries)))  # sums of days are not divided

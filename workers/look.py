@@ -13,22 +13,24 @@ from .embedded import EmbeddedBroker
 
 if TYPE_CHECKING:
     from collections.abc import Generator
+    from pathlib import Path
 
     from pixfleet.producer.ledger import Ledger
 
 
 @contextmanager
-def ledger_at(broker: str | None) -> Generator[Ledger]:
-    """The ledger of ``broker``, else of PIXFLEET_BROKER, else of the embedded broker.
+def ledger_at(broker: str | None, state: Path | None = None) -> Generator[Ledger]:
+    """The ledger of ``broker``, else of the embedded broker of ``state``.
 
-    One that has ended, as after ``pixfleet run``, is started for the time of the look.
+    Where neither is named it is that of PIXFLEET_BROKER, else of the embedded broker here. One that
+    has ended, as after ``pixfleet run``, is started for the time of the look.
 
     Raises:
         BrokerError: it cannot be started.
     """
-    named = broker or running_broker()
-    if named or os.environ.get("PIXFLEET_BROKER"):
+    named = broker or (None if state else running_broker())
+    if named or (not state and os.environ.get("PIXFLEET_BROKER")):
         yield Producer(named).ledger
         return
-    with EmbeddedBroker(state_dir()) as embedded:
+    with EmbeddedBroker(state or state_dir()) as embedded:
         yield Producer(embedded.url).ledger

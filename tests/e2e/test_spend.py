@@ -34,7 +34,7 @@ def usd(document: dict, *names: str) -> Decimal:
 
 
 def test_after_runs_have_ended_their_bill_adds_up_and_is_what_they_said(
-    pictures, tmp_path, run_json, pixfleet
+    pictures, tmp_path, state, run_json, pixfleet
 ):
     _, first, _ = run_json(pictures, tmp_path / "one", "--tenant", "shop")
     _, second, _ = run_json(pictures, tmp_path / "two", "--tenant", "press")
@@ -66,6 +66,9 @@ def test_after_runs_have_ended_their_bill_adds_up_and_is_what_they_said(
     whole = pixfleet("spend", COLUMNS="140").stdout
     assert "the memo spared" in whole
     assert f"{usd(spent, 'total'):.9f}" in whole
+
+    there = pixfleet("spend", "--state", str(state), "--json", PIXFLEET_STATE=str(tmp_path / "no"))
+    assert document(there)["bill_usd"] == spent["bill_usd"]
 
     file = tmp_path / "spend.csv"
     assert pixfleet("spend", "--export", str(file), "--tenant", "shop").returncode == 0

@@ -34,7 +34,7 @@ from pixfleet.workers.spend import book as book_module
 from pixfleet.workers.spend.book import SpendBook
 from pixfleet.workers.spend.export import ExportError, write_entries
 from pixfleet.workers.spend.machine import Machine
-from pixfleet.workers.spend.statement import state
+from pixfleet.workers.spend.statement import make_statement
 
 MACHINE = Machine(load_prices("aws-us-east-1").rates(), 1)
 LINES = ("encode", "fetch", "rework", "s3_put", "#images", "#cpu_ms", "#machine_nano")
@@ -143,7 +143,7 @@ def test_receipts_work_in_vain_and_the_machines_words_make_a_bill_that_adds_up(v
     say(ledger, "host:2", capacity=7, tree=3)
     say(ledger, "host:2", capacity=9, tree=4)
 
-    statement = state(book.entries(), "tenant")
+    statement = make_statement(book.entries(), "tenant")
 
     bill = statement.bill
     assert bill.jobs == 3_000 + 1 + 12_345_678_901_234
@@ -175,7 +175,7 @@ def test_an_attempt_that_was_lost_or_put_off_is_a_line_of_its_tenant(valkey, boo
         pass
     ledger.delay(put_off.id, claim.fence, 1, "the store is away")
 
-    bill = state(book.entries(), tenant="shop").bill
+    bill = make_statement(book.entries(), tenant="shop").bill
 
     assert bill.rework == pytest.approx(MACHINE.cores_nano(2e9), rel=0.2)
     assert bill.retry == pytest.approx(MACHINE.cores_nano(0.05e9), rel=0.5)
@@ -290,7 +290,7 @@ def test_a_time_takes_in_every_hour_day_and_month_that_it_has_a_part_in(book, cl
 def test_the_name_of_a_recipe_that_is_none_may_hold_anything(valkey, book):
     end_job(make(valkey.redis_url), recipe="no|such|recipe", encode="0.000001")
 
-    statement = state(book.entries(), "recipe")
+    statement = make_statement(book.entries(), "recipe")
 
     assert [(s.name, s.nano_usd) for s in statement.shares] == [("no|such|recipe", 1_000)]
 

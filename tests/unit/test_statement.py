@@ -5,7 +5,7 @@ import datetime as dt
 import pytest
 
 from pixfleet.workers.spend.book import Entry
-from pixfleet.workers.spend.statement import state
+from pixfleet.workers.spend.statement import make_statement
 
 HOUR = dt.datetime(2026, 11, 25, 8, tzinfo=dt.UTC)
 
@@ -37,7 +37,7 @@ ENTRIES = [
 
 
 def test_the_lines_of_the_machines_add_up_to_their_time_and_with_requests_to_the_bill():
-    bill = state(ENTRIES).bill
+    bill = make_statement(ENTRIES).bill
 
     assert (bill.jobs, bill.rework, bill.retry) == (4_800, 900, 100)
     assert bill.overhead == 7_000 - 4_800 - 900 - 100
@@ -49,7 +49,7 @@ def test_the_lines_of_the_machines_add_up_to_their_time_and_with_requests_to_the
 
 
 def test_what_is_charged_before_the_worker_has_said_its_cpu_is_overhead_below_zero():
-    bill = state(
+    bill = make_statement(
         [
             entry("", "capacity", 100),
             entry("", "tree", 20),
@@ -80,7 +80,7 @@ def test_what_is_charged_before_the_worker_has_said_its_cpu_is_overhead_below_ze
     ],
 )
 def test_shares_come_in_the_order_of_cost_and_sum_to_all_that_somebody_caused(by, expected):
-    statement = state(ENTRIES, by)
+    statement = make_statement(ENTRIES, by)
 
     assert [(s.name, s.nano_usd, s.counts["images"]) for s in statement.shares] == expected
     bill = statement.bill
@@ -94,14 +94,14 @@ def test_the_shares_of_times_have_idle_time_in_them_and_sum_to_the_bill():
         for line, amount in (("capacity", 500), ("tree", 100))
     ]
 
-    statement = state([*later, *ENTRIES], "hour")
+    statement = make_statement([*later, *ENTRIES], "hour")
 
     assert [(s.name, s.nano_usd, s.unused_nano_usd) for s in statement.shares] == [
         ("2026-11-25T08", 10_240, 4_200),
         ("2026-11-25T09", 500, 500),
     ]
     assert sum(s.nano_usd for s in statement.shares) == statement.bill.total
-    (day,) = state([*later, *ENTRIES], "day").shares
+    (day,) = make_statement([*later, *ENTRIES], "day").shares
     assert (day.name, day.nano_usd) == ("2026-11-25", 10_740)
 
 
@@ -109,23 +109,28 @@ def test_a_day_that_has_no_hours_any_more_is_a_time_of_its_own_among_hours():
     day = entry("shop/web", "encode", 5, bucket="2026-10-01")
     hour = entry("shop/web", "encode", 7, bucket="2026-10-01T23")
 
-    assert [s.name for s in state([hour, day], "hour").shares] == ["2026-10-01", "2026-10-01T23"]
-    assert [(s.name, s.nano_usd) for s in state([hour, day], "day").shares] == [("2026-10-01", 12)]
+    assert [s.name for s in make_statement([hour, day], "hour").shares] == [
+        "2026-10-01",
+        "2026-10-01T23",
+    ]
+    assert [(s.name, s.nano_usd) for s in make_statement([hour, day], "day").shares] == [
+        ("2026-10-01", 12)
+    ]
 
 
 def test_the_statement_of_a_tenant_is_what_it_caused_without_idle_time():
-    statement = state(ENTRIES, "recipe", tenant="shop")
+    statement = make_statement(ENTRIES, "recipe", tenant="shop")
 
     bill = statement.bill
     assert (bill.jobs, bill.rework, bill.overhead, bill.idle) == (4_100, 900, 0, 0)
     assert bill.total == 5_200
     assert [s.name for s in statement.shares] == ["web", "thumbnail"]
-    assert state(ENTRIES, tenant="press", recipe="web").counts["saved_nano_usd"] == 77
-    (hour,) = state(ENTRIES, "hour", tenant="shop").shares
+    assert make_statement(ENTRIES, tenant="press", recipe="web").counts["saved_nano_usd"] == 77
+    (hour,) = make_statement(ENTRIES, "hour", tenant="shop").shares
     assert (hour.nano_usd, hour.unused_nano_usd) == (5_200, 0)
 
 
 def test_the_bill_of_nothing_is_nothing():
-    statement = state([])
+    statement = make_statement([])
 
     assert (statement.bill.total, statement.bill.utilisation, statement.shares) == (0, 0.0, ())

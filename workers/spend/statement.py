@@ -88,7 +88,7 @@ class Statement:
     counts: Counter[str]
 
 
-def state(
+def make_statement(
     entries: Iterable[Entry], by: By = "line", *, tenant: str = "", recipe: str = ""
 ) -> Statement:
     """Add up entries, those of the tenant and the recipe alone where one is named.
