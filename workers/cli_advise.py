@@ -133,8 +133,12 @@ def _machine_table(machines: list[Offer], present: str) -> Table:
             *(name, str(offer.vcpus), str(offer.children), *cells, speed),
             style="bold" if here else "",
         )
-    if len(machines) > len(shown):
-        table.caption = f"{len(machines) - len(shown)} dearer ones: --json"
+    more = len(machines) - len(shown)
+    table.caption = (
+        "speed: of a vCPU, by the pixels that both have made; 1? was not measured. No idle time is "
+        f"in these costs.{f' {more} dearer ones: --json' if more else ''}"
+    )
+    table.caption_justify = "left"
     return table
 
 

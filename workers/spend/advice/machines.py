@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 _MACHINE: Final = "machine"
 _CHILDREN: Final = "concurrency"
+_WAITING: Final = ("if they wait for stores, not for other processes on their cores",)
 
 
 def machine(record: Record) -> Iterator[Advice]:
@@ -44,11 +45,7 @@ def machine(record: Record) -> Iterator[Advice]:
         f"use {best.machine} instead of {present.machine}",
         record.machines_usd * record.months * share,
         evidence=(
-            (
-                f"1,000 images cost {dollars(best.thousand_usd)} there, and here "
-                f"{dollars(present.thousand_usd)}"
-            ),
-            *_speed(best, present),
+            *_compared(best, present),
             *_takes(demand),
         ),
         change=f"start workers on {best.machine}, {best.children} children each "
@@ -85,7 +82,7 @@ def concurrency(record: Record) -> Iterator[Advice]:
         f"run {wanted * whole:.0f} children on {whole} vCPUs",
         record.machines_usd * record.months * share,
         at_most=True,
-        evidence=(*evidence, "if they wait for stores, not for neighbours on their cores"),
+        evidence=(*evidence, *(_WAITING if then > now else ())),
         change=f"PIXFLEET_WORKER_CONCURRENCY={wanted * whole:.0f}; `pixfleet tune` measures it",
         fine="children keep their cores busy while there is work",
     )
@@ -103,15 +100,13 @@ def _takes(demand: Demand) -> tuple[str, ...]:
     return (f"an image takes {demand.cpu_s:.3f} CPU s, a child up to {demand.peak_gb:.2f} GB",)
 
 
-def _speed(best: Offer, present: Offer) -> tuple[str, ...]:
+def _compared(best: Offer, present: Offer) -> tuple[str, ...]:
+    here = dollars(present.thousand_usd)
     if best is present:
-        return ()
+        return (f"1,000 images cost {here} while there is work",)
+    costs = f"1,000 images cost {dollars(best.thousand_usd)} there, and here {here}"
     if best.speed is not None:
-        return (f"its vCPU was measured to be {best.speed:.2f} times as fast",)
-    slowest = best.thousand_usd / present.thousand_usd
-    return (
-        (
-            "its vCPU is taken to be as fast, which was not measured; it pays while it is more than "
-            f"{percent(slowest)} as fast"
-        ),
-    )
+        return costs, f"its vCPU was measured to be {best.speed:.2f} times as fast"
+    slowest = percent(best.thousand_usd / present.thousand_usd)
+    unknown = f"not measured: its vCPU is taken to be as fast; it pays if it is {slowest} as fast"
+    return costs, unknown

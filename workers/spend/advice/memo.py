@@ -37,11 +37,10 @@ def memo(record: Record) -> Iterator[Advice]:
     storage = _storage_usd(record, kept) if kept else Decimal(0)
     saved = from_nano(record.count("saved_nano_usd"))
     worth = (saved - stage) * record.months - storage
+    billed = f"{dollars(storage)} a month" if kept and kept.billed else "nothing"
     evidence = [
-        (
-            f"{record.count('memo_hits'):,} hits spared {dollars(saved)}; its stage cost "
-            f"{dollars(stage)}, its files {dollars(storage)} a month"
-        ),
+        f"{record.count('memo_hits'):,} hits spared {dollars(saved)}",
+        f"its stage cost {dollars(stage)}, to keep its files costs {billed}",
     ]
     if kept:
         asked = kept.hits + kept.misses

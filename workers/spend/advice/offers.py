@@ -84,7 +84,7 @@ def demand_of(record: Record) -> Demand | None:
 
 def children_for(vcpus: float, memory_gb: float | None, demand: Demand) -> int:
     """Children that keep so many vCPUs busy, or as many as find room."""
-    wanted = math.ceil(round(vcpus / demand.busy, 6))
+    wanted = max(math.ceil(vcpus), round(vcpus / demand.busy))
     if memory_gb is None or not demand.peak_gb:
         return wanted
     return min(wanted, int(memory_gb * FOR_CHILDREN / demand.peak_gb))

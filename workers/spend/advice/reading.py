@@ -17,8 +17,8 @@ from pixfleet.workers.spend.statement import RETRY, REWORK
 from .record import HigherEffort, Hour, Made, Ran, Record, Remembered, Tried, Work
 
 if TYPE_CHECKING:
-    from decimal import Decimal
     from collections.abc import Iterable, Mapping
+    from decimal import Decimal
 
     from pixfleet.config.prices import PriceBook
     from pixfleet.config.settings import Settings

@@ -81,10 +81,8 @@ def effort(record: Record) -> Iterator[Advice]:
             continue
         cost = Decimal(seen.cpu_s) * record.core_second_usd
         evidence = (
-            (
-                f"their CPU cost {dollars(cost)}, their fewer bytes spare {dollars(seen.spared_usd)} "
-                f"of storage and egress over the files' life, in {images[seen.recipe]:,} images"
-            ),
+            f"in {images[seen.recipe]:,} images their CPU cost {dollars(cost)}",
+            f"their fewer bytes spare {dollars(seen.spared_usd)} over the life of the files",
         )
         yield gain(
             record,
@@ -110,10 +108,8 @@ def formats(record: Record) -> Iterator[Advice]:
                 f"take {tried.format} out of {tried.recipe}: it hardly ever wins",
                 cost * _a_month(record, tried.recipe, images),
                 evidence=(
-                    (
-                        f"{tried.files:,} of {_files(record, tried):,} files are {tried.format}, for "
-                        f"{tried.cpu_s:,.1f} CPU s"
-                    ),
+                    f"{tried.files:,} of {_files(record, tried):,} files are {tried.format}",
+                    f"its searches took {tried.cpu_s:,.1f} CPU s",
                 ),
                 change=f"formats = [...] in the recipe {tried.recipe}",
                 fine=f"{tried.format} hardly ever wins in {tried.recipe}, and costs little",
@@ -133,10 +129,8 @@ def floors(record: Record) -> Iterator[Advice]:
                 (encode / 2 - spared) * record.months,
                 at_most=True,
                 evidence=(
-                    (
-                        f"{work.counts['adaptive_bytes']:,} bytes fewer spare {dollars(spared)} over "
-                        f"the files' life; encoding cost {dollars(encode)}, up to half of it for them"
-                    ),
+                    f"fewer bytes spare {dollars(spared)} over the life of the files",
+                    f"encoding cost {dollars(encode)}, up to half of it for the second search",
                 ),
                 change=f"quality = N in the recipe {work.recipe}",
                 fine=f"two floors of {work.recipe} spare more than they cost",

@@ -76,10 +76,8 @@ def overhead(record: Record) -> Iterator[Advice]:
         Decimal(spare_s) * record.core_second_usd * record.months,
         at_most=True,
         evidence=(
-            (
-                f"workers took {percent(own_s / tree_s)} of their CPU for themselves, "
-                f"{own_s / record.images:.3f} s an image beside {jobs_s / record.images:.3f} s of work"
-            ),
+            f"workers took {percent(own_s / tree_s)} of their CPU for themselves",
+            f"{own_s / record.images:.3f} s an image, {jobs_s / record.images:.3f} s its work",
         ),
         change='workers that stay for many runs (`pixfleet up`); execution = "fused" for short '
         "jobs; `pixfleet tune`",
@@ -102,11 +100,9 @@ def failures(record: Record) -> Iterator[Advice]:
         (failed + retries) * record.months,
         at_most=True,
         evidence=(
-            (
-                f"{record.count('failed'):,} of {record.images:,} images did not come out whole, most "
-                f"of {worst.recipe}; those that came to nothing cost {dollars(failed)}, attempts put "
-                f"off {dollars(retries)}"
-            ),
+            f"{record.count('failed'):,} of {record.images:,} images did not come out whole",
+            f"what came to nothing cost {dollars(failed)}, attempts put off {dollars(retries)}",
+            *((f"most of them are of {worst.recipe}",) if record.count("failed") else ()),
         ),
         change="pixfleet jobs --state failed",
         fine="failures and retries cost next to nothing",
