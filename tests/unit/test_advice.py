@@ -162,6 +162,7 @@ def test_what_1000_images_cost_is_hours_times_price():
     rows = {offer.machine: offer for offer in offers(*_with_demand(record(hours=hours(days=1))))}
     # 48 core hours of CPU for 1,000 images; the machine has two vCPUs
     assert rows["a.large on_demand"].thousand_usd == pytest.approx(Decimal("2.40"))
+    assert rows["a.large on_demand"].speed == 1
     assert rows["a.large on_demand"].images_per_hour == pytest.approx(1000 / 24)
 
 

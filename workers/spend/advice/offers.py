@@ -121,13 +121,14 @@ def measured_speeds(record: Record) -> dict[str, float]:
 
 
 def _offers(record: Record, demand: Demand, speeds: dict[str, float]) -> Iterator[Offer]:
-    book = record.book
+    book, present = record.book, record.machine.partition(" ")[0]
     names = [f"{name} {terms}" for name in book.instances for terms in PURCHASES]
     for machine in (*names, *book.serverless):
         rates = rates_of(book, machine)
         if rates is None:
             continue
-        speed = speeds.get(machine.partition(" ")[0])
+        instance = machine.partition(" ")[0]
+        speed = 1.0 if instance == present else speeds.get(instance)
         vcpus = rates.vcpus or 1
         children = children_for(vcpus, rates.memory_gb, demand) if rates.vcpus else 1
         busy = min(float(vcpus), children * demand.busy)
