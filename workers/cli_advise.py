@@ -128,7 +128,8 @@ def _machine_table(machines: list[Offer], present: str) -> Table:
             if offer.children
             else ("too little memory", "–")
         )
-        speed = f"{offer.speed:.2g}" if offer.speed else "1?"
+        same = offer.instance == present.partition(" ")[0]
+        speed = "1" if same else f"{offer.speed:.2f}" if offer.speed else "1?"
         table.add_row(
             *(name, str(offer.vcpus), str(offer.children), *cells, speed),
             style="bold" if here else "",

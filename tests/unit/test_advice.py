@@ -11,7 +11,13 @@ from pixfleet.config.prices import PriceBook, load_prices
 from pixfleet.workers.spend.advice.advice import dollars
 from pixfleet.workers.spend.advice.machines import concurrency, machine
 from pixfleet.workers.spend.advice.memo import memo
-from pixfleet.workers.spend.advice.offers import Demand, children_for, demand_of, offers
+from pixfleet.workers.spend.advice.offers import (
+    Demand,
+    children_for,
+    demand_of,
+    measured_speeds,
+    offers,
+)
 from pixfleet.workers.spend.advice.recipes import dearest_stage, effort, features, floors, formats
 from pixfleet.workers.spend.advice.record import (
     MONTH_DAYS,
@@ -141,6 +147,11 @@ def test_a_measured_speed_decides_for_a_higher_price():
     assert "2.00 times as fast" in " ".join(found.evidence)
     # 1,000 images: 0.05 / 2 instead of 0.04
     assert found.saves_usd == pytest.approx(Decimal("19.20") * MONTHS * Decimal("0.375"))
+
+
+def test_images_of_another_size_do_not_measure_a_speed():
+    small = made(500, machine="b.large", cpu_s=1000.0, pixels=500 * 10**5)
+    assert measured_speeds(record(made=(made(), small))) == {"a.large": 1.0}
 
 
 def test_a_machine_whose_memory_holds_one_child_costs_twice_as_much():

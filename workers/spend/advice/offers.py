@@ -19,10 +19,12 @@ if TYPE_CHECKING:
 
     from pixfleet.config.prices import Rates
 
-    from .record import Record
+    from .record import Made, Record
 
 _COMMON: Final = 0.01
 """Recipes that make less of the images do not decide how much memory children need."""
+_ALIKE: Final = 1.25
+"""Mean sizes of images that differ by more do not compare machines."""
 _SPOT: Final = "spot"
 
 
@@ -100,7 +102,8 @@ def offers(record: Record, demand: Demand) -> list[Offer]:
 def measured_speeds(record: Record) -> dict[str, float]:
     """Speed of a vCPU against that of the machine of which most ran, by instance.
 
-    Pixels of the same recipes a CPU second, where both made enough images.
+    Pixels of the same recipes a CPU second, where both made enough images of about the same size:
+    a small one takes more for each of its pixels.
     """
     present = record.machine.partition(" ")[0]
     own = {made.recipe: made for made in record.made if made.machine == present and made.cpu_s}
@@ -109,7 +112,7 @@ def measured_speeds(record: Record) -> dict[str, float]:
     images: dict[str, int] = defaultdict(int)
     for made in record.made:
         base = own.get(made.recipe)
-        if base and base.images >= ENOUGH_IMAGES and base.pixels and made.cpu_s:
+        if base and base.images >= ENOUGH_IMAGES and made.cpu_s and _alike(made, base):
             expected[made.machine] += made.pixels * base.cpu_s / base.pixels
             taken[made.machine] += made.cpu_s
             images[made.machine] += made.images
@@ -140,6 +143,14 @@ def _offers(record: Record, demand: Demand, speeds: dict[str, float]) -> Iterato
         if machine.endswith(f" {_SPOT}"):
             usd *= 1 + rework_on_spot(record)
         yield Offer(machine, vcpus, children, per_hour, 1000 * usd, speed)
+
+
+def _alike(made: Made, base: Made) -> bool:
+    """Are images of both of about the same size."""
+    if not made.pixels or not base.pixels or not made.images:
+        return False
+    ratio = made.pixels / made.images / (base.pixels / base.images)
+    return 1 / _ALIKE <= ratio <= _ALIKE
 
 
 def _hour_usd(record: Record, rates: Rates, demand: Demand) -> Decimal:
