@@ -214,6 +214,9 @@ class Receipt(Frozen):
     stages: tuple[StageUse, ...] = ()
     cpu_s: float = 0.0
     gb_s: float = 0.0
+    peak_bytes: int = Field(
+        default=0, description="most memory that one process held at once; 0: not known"
+    )
     bytes_in: int = 0
     bytes_out: int = 0
     requests: dict[str, int] = Field(default_factory=dict, description="billed requests by kind")

@@ -163,6 +163,20 @@ local function announce(owner)
   end
 end
 
+-- What advice is drawn from: pairs of field and number, which are added up, and the field of a peak.
+local function experience(pairs_, peak, bytes)
+  local key = K.EXPERIENCE .. string.sub(HOUR, 1, 7)
+  for i = 1, #pairs_, 2 do
+    redis.call('HINCRBY', key, pairs_[i], whole(pairs_[i + 1]))
+  end
+  if peak and bytes > tonumber(redis.call('HGET', key, peak) or '0') then
+    redis.call('HSET', key, peak, whole(bytes))
+  end
+  if redis.call('TTL', key) < 0 then
+    redis.call('EXPIRE', key, PERIODS.month[3])
+  end
+end
+
 local function own(owner, nano)
   for _, period in pairs(nano ~= 0 and PERIODS or {}) do
     local key = K.OWNED .. period[1]

@@ -31,6 +31,7 @@ from pixfleet.producer.terminal import (
     print_json,
 )
 
+from .cli_advise import advise
 from .cli_budget import budget_app
 from .cli_compare import compare
 from .cli_explain import explain
@@ -62,6 +63,7 @@ def register(app: typer.Typer) -> None:
     app.command()(health)
     app.command()(flower)
     app.command()(spend)
+    app.command()(advise)
     app.add_typer(budget_app, name="budget")
 
 

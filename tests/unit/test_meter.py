@@ -166,3 +166,21 @@ def test_a_receipt_survives_json_to_the_last_nano_dollar():
     meter.request("s3_get")
     receipt = meter.receipt()
     assert Receipt.model_validate_json(receipt.model_dump_json()) == receipt
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere it is the process's whole life")
+def test_the_peak_of_memory_is_that_of_the_step_and_not_of_what_came_before():
+    def hold(count: int) -> None:
+        np.ones(count, dtype=np.uint8)
+
+    hold(400_000_000)
+    meter = Meter(PRICES, PRICES.rates())
+    with meter.stage("decode"):
+        base = Meter(PRICES, PRICES.rates()).receipt().peak_bytes
+        hold(150_000_000)
+    peak = meter.receipt().peak_bytes
+    assert base + 140_000_000 < peak < base + 250_000_000
+
+
+def test_the_peak_of_a_job_is_the_highest_of_its_steps():
+    assert merge([Receipt(peak_bytes=2), Receipt(peak_bytes=5), Receipt()]).peak_bytes == 5

@@ -1,8 +1,8 @@
 -- A worker's main process says what its machine has cost since the process began.
 -- ARGV: the process, then pairs line, nano-dollars in all: capacity (the machine's time), tree (the
---   CPU of all its processes), or a kind of request.
+--   CPU of all its processes), or a kind of request; `machine|what` is no money but milliseconds.
 -- Returns 1. Totals, not increments: what was said twice counts once.
-local key, requests = K.ACCOUNTS .. ARGV[1], {}
+local key, requests, ran = K.ACCOUNTS .. ARGV[1], {}, {}
 for i = 2, #ARGV, 2 do
   local line, total = ARGV[i], tonumber(ARGV[i + 1])
   local more = total - tonumber(redis.call('HGET', key, line) or '0')
@@ -10,6 +10,9 @@ for i = 2, #ARGV, 2 do
     redis.call('HSET', key, line, ARGV[i + 1])
     if line == 'capacity' or line == 'tree' then
       redis.call('HINCRBY', K.SPENT .. HOUR, '||' .. line, whole(more))
+    elseif string.find(line, '|', 1, true) then
+      ran[#ran + 1] = 'ran|' .. HOUR .. '|' .. line
+      ran[#ran + 1] = more
     else
       requests[#requests + 1] = line
       requests[#requests + 1] = more
@@ -20,5 +23,8 @@ for i = 2, #ARGV, 2 do
   end
 end
 redis.call('EXPIRE', key, 86400)
+if #ran > 0 then
+  experience(ran)
+end
 charge('', '', requests, 0)
 return 1

@@ -1,7 +1,8 @@
 -- A job ends, once: only the newest fence may end it, and the spend is charged in the same step.
 -- ARGV: id, fence, state, why, manifest, ttl in s, ttl in s of a batch's job, nano-dollars of it all
---   that are for the machine's time, how many pairs are sums, then pairs name, integer: sums of the
---   fleet and the batch first, then what is charged
+--   that are for the machine's time, how many pairs are sums, JSON of what was seen for advice
+--   (pairs, peak's field, bytes), then pairs name, integer: sums of the fleet and the batch first,
+--   then what is charged
 -- Returns {accepted 0/1, batch that ended with it or '', messages to send}.
 local id, state = ARGV[1], ARGV[3]
 local key = K.JOB .. id
@@ -43,8 +44,8 @@ if batch then
   redis.call('HINCRBY', batch_key, count, 1)
   redis.call('HSET', batch_key, 'last_at', stamp)
 end
-local charged = 10 + 2 * tonumber(ARGV[9])
-for i = 10, charged - 1, 2 do
+local charged = 11 + 2 * tonumber(ARGV[9])
+for i = 11, charged - 1, 2 do
   redis.call('HINCRBY', K.TOTALS, ARGV[i], ARGV[i + 1])
   if batch then
     redis.call('HINCRBY', batch_key, ARGV[i], ARGV[i + 1])
@@ -55,6 +56,10 @@ for i = charged, #ARGV do
   lines[#lines + 1] = ARGV[i]
 end
 charge(job[4], job[6], lines, tonumber(ARGV[8]))
+local seen = cjson.decode(ARGV[10])
+if #seen[1] > 0 then
+  experience(seen[1], seen[2], seen[3])
+end
 pump(home)
 if batch then
   local counts = redis.call('HMGET', batch_key, 'submitted', 'done', 'failed', 'closed')

@@ -8,6 +8,7 @@ neither end a job twice nor charge it twice.
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 import zlib
@@ -24,6 +25,7 @@ from pixfleet.config.queues import ENCODE
 from pixfleet.producer.connection import answering
 from pixfleet.producer.ledger import Ledger, counts
 from pixfleet.producer.scripts import Scripts
+from pixfleet.workers.spend.experience import experience
 from pixfleet.workers.spend.meter import MACHINE, charges
 from pixfleet.workers.spend.savings import adaptive_savings
 
@@ -175,6 +177,7 @@ class JobLedger(Ledger):
             "wall_ms": round(sum(stage.wall_s for stage in receipt.stages) * 1000),
             "gb_ms": round(receipt.gb_s * 1000),
             "machine_nano": machine_nano,
+            "failed_nano": to_nano(receipt.cost_usd) if manifest.status == "failed" else 0,
             **adaptive_savings(manifest),
         }
         charged = {f"#{name}": number for name, number in (sums | use).items()} | charges(receipt)
@@ -190,6 +193,7 @@ class JobLedger(Ledger):
             max(self._ttl_s, _BATCH_TTL_S),
             machine_nano,
             len(sums),
+            json.dumps(experience(manifest)),
             *(part for pair in (*sums.items(), *charged.items()) for part in pair),
         )
         return Completion(accepted == 1, batch.decode() or None)

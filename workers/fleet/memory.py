@@ -19,7 +19,7 @@ BASE_BYTES: Final = 450_000_000
 """What a child has mapped before its first job: interpreter, libraries, their threads' buffers."""
 _LEAST_BYTES: Final = 1_000_000_000
 """Less would end ordinary work; where there is not that much for each, the machine shares it."""
-_FOR_CHILDREN: Final = 0.9
+FOR_CHILDREN: Final = 0.9
 """Share of the memory; the rest is for the worker's main process and its neighbours."""
 _CGROUPS: Final = Path("/sys/fs/cgroup")
 
@@ -28,7 +28,7 @@ def child_budget(worker: WorkerSettings, children: int) -> int:
     """Bytes that each of ``children`` may map: the setting, or its share of what there is."""
     if worker.child_memory_bytes:
         return worker.child_memory_bytes
-    return max(_LEAST_BYTES, int(machine_bytes() * _FOR_CHILDREN / children))
+    return max(_LEAST_BYTES, int(machine_bytes() * FOR_CHILDREN / children))
 
 
 def confine(budget: int) -> None:

@@ -55,10 +55,11 @@ class TreeClock:
 class Account:
     """What this process has to say; ``began_ns`` is on the monotonic clock."""
 
-    def __init__(self, settings: Settings, machine: Machine, began_ns: int) -> None:
+    def __init__(self, settings: Settings, machine: Machine, children: int, began_ns: int) -> None:
         self._scripts = Scripts(connect(settings.ledger_url), settings.queue, None)
         self._script = self._scripts.load("pixfleet.workers.fleet", "account")
         self._machine = machine
+        self._children = children
         self._began_ns = began_ns
         self._tree = TreeClock()
         self._name = f"{owner_name()}:{began_ns}"
@@ -70,11 +71,16 @@ class Account:
             LedgerUnavailableError: Redis did not answer; the next word makes up for it.
         """
         wall_ns = time.monotonic_ns() - self._began_ns
-        used = self._machine.cores_nano(self._tree.read_s() * 1e9)
+        tree_s = self._tree.read_s()
+        used = self._machine.cores_nano(tree_s * 1e9)
+        name, wall_ms = self._machine.rates.machine, wall_ns / 1e6
         self._scripts.ask(
             self._script,
             self._name,
             *("capacity", self._machine.capacity_nano(wall_ns), "tree", used),
+            *(f"{name}|vcpu_ms", round(wall_ms * self._machine.vcpus)),
+            *(f"{name}|child_ms", round(wall_ms * self._children)),
+            *(f"{name}|tree_ms", round(tree_s * 1000)),
         )
 
 
@@ -94,7 +100,7 @@ class KeepAccount(bootsteps.StartStopStep):
         settings: Settings = parent.app.conf["pixfleet_settings"]
         book = load_prices(settings.money.book)
         machine = this_machine(settings.money, book, parent.concurrency)
-        self._account = Account(settings, machine, self._began_ns)
+        self._account = Account(settings, machine, parent.concurrency, self._began_ns)
         threading.Thread(target=self._run, name="account", daemon=True).start()
 
     def stop(self, parent: Any) -> None:  # noqa: ARG002 (Celery's signature)

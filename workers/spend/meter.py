@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Final
 from pixfleet.config.prices import NANO, to_nano
 from pixfleet.config.results import Receipt, StageUse
 
+from .peak import forget_peak, peak_bytes
+
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable
 
@@ -48,6 +50,7 @@ class Meter:
         self._rates = rates
         self.cpu_second_usd = rates.core_second_usd
         self._stages: dict[str, _Use] = {}
+        forget_peak()
         self._inner: list[_Use] = []
         self._requests: Counter[str] = Counter()
         self._lock = Lock()
@@ -130,6 +133,7 @@ class Meter:
             stages=stages,
             cpu_s=sum(stage.cpu_s for stage in stages),
             gb_s=sum(stage.gb_s for stage in stages),
+            peak_bytes=peak_bytes(),
             bytes_in=self._bytes_in,
             bytes_out=self._bytes_out,
             requests=requests,
@@ -170,6 +174,7 @@ def merge(receipts: Iterable[Receipt]) -> Receipt:
         stages=tuple(stages.values()),
         cpu_s=sum(receipt.cpu_s for receipt in merged),
         gb_s=sum(receipt.gb_s for receipt in merged),
+        peak_bytes=max((receipt.peak_bytes for receipt in merged), default=0),
         bytes_in=sum(receipt.bytes_in for receipt in merged),
         bytes_out=sum(receipt.bytes_out for receipt in merged),
         requests=dict(requests),
