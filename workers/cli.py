@@ -33,6 +33,7 @@ from pixfleet.producer.terminal import (
 from .cli_compare import compare
 from .cli_explain import explain
 from .cli_health import health
+from .cli_prices import prices_app
 from .cli_spend import spend
 
 
@@ -59,6 +60,7 @@ def register(app: typer.Typer) -> None:
     app.command()(monitor)
     app.command()(health)
     app.command()(flower)
+    app.add_typer(prices_app, name="prices")
     app.command()(spend)
 
 
