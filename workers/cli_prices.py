@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from pixfleet.config.prices import NANO, PURCHASES, PriceError, load_prices
+from pixfleet.config.prices import NANO, PURCHASES, PriceError, built_in_books, load_prices
 from pixfleet.config.settings import Settings
 from pixfleet.config.state import state_dir
 from pixfleet.producer.terminal import FAILED, JsonOption, fail, messages, print_json
@@ -38,10 +38,17 @@ _REGION = re.compile(r"[a-z]{2}(-[a-z]+)+-\d")
 _HEADERS = ("price", "USD", "for", "seen", "days ago", "source")
 
 
+def _load(name: str) -> PriceBook:
+    try:
+        return load_prices(name)
+    except PriceError as error:
+        fail(str(error))
+
+
 def _book() -> tuple[PriceBook, Charged]:
     settings = Settings.load()
+    book = _load(settings.money.book)
     try:
-        book = load_prices(settings.money.book)
         return book, charged(settings, book)
     except PriceError as error:
         fail(str(error))
@@ -204,19 +211,17 @@ def refresh(
 ) -> None:
     """Ask AWS for today's prices and write them as a price book of your own.
 
-    It begins with the book in use; what AWS does not tell stays as it was, with its old date. Exit
-    code 1: AWS told nothing, or nothing about a machine that was named; the old book stays.
+    It begins with the book in use, or with the file if there is one already; what AWS does not
+    tell stays as it was, with its old date. Exit code 1: AWS told nothing, so no file is written,
+    or nothing about a machine that was named.
     """
     from .spend.price_file import write_book  # noqa: PLC0415 (boto3: only where it is used)
     from .spend.price_list import AwsUnavailableError  # noqa: PLC0415
     from .spend.refresh import refresh as ask  # noqa: PLC0415
     from .spend.refresh import region_of  # noqa: PLC0415
 
-    named, settings = _machines(instances), Settings.load()
-    try:
-        base = load_prices(settings.money.book)
-    except PriceError as error:
-        fail(str(error))
+    named, current = _machines(instances), Settings.load().money.book
+    base = _load(current)
     if not region_of(base):
         fail(
             f"price book {base.name} is not one of AWS's, so AWS cannot refresh it; begin with "
@@ -226,6 +231,8 @@ def refresh(
     place = (out or state_dir() / "prices" / f"{region}.toml").expanduser().absolute()
     if place.suffix != ".toml":
         raise typer.BadParameter("the file's name has to end in .toml", param_hint="--out")
+    if current in built_in_books() and place.exists():  # with the machines added to it before
+        base = _load(str(place))
     try:
         with messages.status("asking AWS") as status:
             today = dt.datetime.now(dt.UTC).date()

@@ -61,7 +61,7 @@ class Quote:
 
 
 @dataclass(frozen=True, slots=True)
-class Machine:
+class Listing:
     """A kind of machine as the price list has it; quotes are for an hour."""
 
     vcpus: int
@@ -103,24 +103,24 @@ class PriceList:
         with _answering("pricing"):
             self._client: Any = boto3.Session().client("pricing", region_name=_HOME, config=_CONFIG)
 
-    def machine(self, name: str) -> Machine:
+    def machine(self, name: str) -> Listing:
         """A kind of EC2 machine with Linux on it."""
         found = self._products(
             "AmazonEC2", {"instanceType": name, "regionCode": self._region, **_LINUX}
         )
         found = [one for one in found if _usage(one, f"BoxUsage:{re.escape(name)}")]
         if len(found) != 1:
-            raise NoSuchPriceError(f"{len(found)} kinds of machine {name} in {self._region}")
+            raise NoSuchPriceError(_choice(len(found), "machine"))
         (product,) = found
         attributes = product["product"]["attributes"]
         try:
             vcpus = int(attributes["vcpu"])
             memory_gb = float(attributes["memory"].removesuffix(" GiB").replace(",", ""))
         except (KeyError, ValueError):
-            raise NoSuchPriceError(f"no size that makes sense of {name}") from None
+            raise NoSuchPriceError("AWS tells no size that makes sense") from None
         hourly = _first_tier(_terms(product, "OnDemand", {}), "Hrs")
         reserved = _terms(product, "Reserved", _RESERVED)
-        return Machine(
+        return Listing(
             vcpus,
             memory_gb,
             Quote(hourly, _source(product)),
@@ -133,10 +133,9 @@ class PriceList:
         found = [
             one for one in self._products(wanted.service, filters) if _usage(one, wanted.usage)
         ]
-        what = f"{wanted.service} {wanted.usage}"
         prices = {_first_tier(_terms(one, "OnDemand", {}), wanted.unit): one for one in found}
         if len(prices) != 1:
-            raise NoSuchPriceError(f"{len(prices)} prices of {what} in {self._region}")
+            raise NoSuchPriceError(_choice(len(prices), "price"))
         ((usd, product),) = prices.items()
         return Quote(usd, _source(product))
 
@@ -200,6 +199,10 @@ def _answering(service: str) -> Generator[None]:
         raise AwsUnavailableError(explained(error, service, _RIGHTS)) from None
 
 
+def _choice(number: int, what: str) -> str:
+    return f"AWS has {number or 'no'} such {what}{'s' if number > 1 else ''} there"
+
+
 def _usage(product: dict[str, Any], usage: str) -> bool:
     """Regions but the first write theirs before the usage type: EUC1-Requests-Tier1."""
     told = product.get("product", {}).get("attributes", {}).get("usagetype", "")
@@ -226,7 +229,7 @@ def _first_tier(dimensions: list[dict[str, Any]], unit: str) -> Decimal:
             if usd > 0:
                 tiers[_usd(dimension.get("beginRange", "0"))] = usd
     if not tiers:
-        raise NoSuchPriceError(f"no price in {unit}")
+        raise NoSuchPriceError(f"AWS has no such price in {unit}")
     return tiers[min(tiers)]
 
 

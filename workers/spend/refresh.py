@@ -160,7 +160,9 @@ class _Asked:
             for path in (*listed, *by_use):
                 if path not in self.quotes:
                     self.why.setdefault(path, str(error))
-        known = [name for name in machines if name in self.sizes or name in self._base.instances]
+        known = [name for name in machines if name in self.sizes]  # EC2 refuses all for an unknown
+        if self.away:
+            known = [name for name in machines if name in self._base.instances]
         if known:
             self._show("spot")
             self._spot(known)
