@@ -300,8 +300,8 @@ class MoneySettings(BaseSettings):
     vcpus: float = Field(
         default=0,
         ge=0,
-        description="vCPUs of its machine that a worker is charged for; 0: all, where EC2 says which "
-        "machine it is, else as many as its children can use",
+        description="vCPUs of its machine that a worker is charged for; 0: all, where EC2 says "
+        "which machine it is, else as many as its children can use",
     )
 
 

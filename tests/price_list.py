@@ -195,6 +195,7 @@ class Aws(ThreadingHTTPServer):
             ("c7i.large", "us-east-1a", "0.990000", "2026-11-24T01:00:00.000Z"),
             ("c7i.large", "us-east-1b", "0.030000", "2026-11-25T02:00:00.000Z"),
             ("c7i.large", "us-east-1c", "0.035500", "2026-11-25T03:00:00.000Z"),
+            ("c7i.large", "us-east-1-atl-2a", "0.012200", "2026-11-25T03:00:00.000Z"),
         ]
         """kind, zone, USD an hour, since when"""
         self.refuse_prices = False

@@ -11,6 +11,7 @@ import pytest
 from pixfleet.config.prices import PriceError, load_prices
 from pixfleet.config.settings import Settings
 from pixfleet.workers.spend.detection import charged, detect
+from pixfleet.workers.spend.machine import this_machine
 from tests.metadata import Metadata
 
 BOOK = load_prices("aws-us-east-1")
@@ -131,6 +132,19 @@ def test_a_metadata_service_that_may_not_be_asked_is_not(ec2, monkeypatch, envir
 
     assert detect(Settings.load()) is None
     assert ec2.asked == []
+
+
+def test_a_worker_pays_for_all_of_a_machine_that_was_found_and_else_for_what_it_can_use(
+    ec2, monkeypatch
+):
+    ec2.describe("c6i.large", "spot")
+
+    assert this_machine(Settings.load(), BOOK, children=1).vcpus == 2
+    monkeypatch.setenv("PIXFLEET_PRICES_VCPUS", "0.5")
+    assert this_machine(Settings.load(), BOOK, children=1).vcpus == 0.5
+    monkeypatch.delenv("PIXFLEET_PRICES_VCPUS")
+    monkeypatch.setenv("PIXFLEET_SPOT_WATCH", "off")
+    assert this_machine(Settings.load(), BOOK, children=1).vcpus == 1
 
 
 def test_off_ec2_nothing_is_detected_and_it_costs_no_time(monkeypatch):

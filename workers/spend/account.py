@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from .machine import Machine
 
 _EVERY_S: Final = 2.0
-_log: Any = structlog.get_logger()
+_log = structlog.get_logger()
 
 
 class TreeClock:

@@ -173,7 +173,10 @@ def spot_quotes(region: str, names: Sequence[str]) -> dict[str, Quote]:
             StartTime=dt.datetime.now(dt.UTC),  # which gives each zone's price of now
         )
         rows = [row for page in pages for row in page["SpotPriceHistory"]]
+    zone = re.compile(re.escape(region) + "[a-z]")  # no Local Zones: they have prices of their own
     for row in rows:
+        if not zone.fullmatch(row["AvailabilityZone"]):
+            continue
         place = row["InstanceType"], row["AvailabilityZone"]
         told = row["Timestamp"], _usd(row["SpotPrice"])
         if told[1] > 0 and (place not in newest or told[0] > newest[place][0]):
