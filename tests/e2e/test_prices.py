@@ -110,6 +110,35 @@ def test_which_machine_is_charged_here_and_why_is_shown(prices):
     assert "charged here: c6i.large on_demand, by EC2's metadata service" in shown
 
 
+@pytest.mark.parametrize(
+    ("kind", "charged", "warned"),
+    [
+        pytest.param("c6i.large", "c6i.large on_demand", False, id="known"),
+        pytest.param(
+            "x99.mega", "c7i.large on_demand in place of x99.mega on_demand", True, id="unknown"
+        ),
+    ],
+)
+def test_jobs_are_charged_at_the_machine_that_ec2_says_this_is(
+    run_json, samples, state, tmp_path, kind, charged, warned
+):
+    with Metadata() as metadata:
+        metadata.describe(kind, "on-demand")
+        code, _, lines = run_json(
+            samples / "coffee.png",
+            tmp_path,
+            "--workers",
+            "1",
+            AWS_EC2_METADATA_SERVICE_ENDPOINT=metadata.url,
+        )
+
+    assert code == 0
+    assert lines["coffee.png"]["receipt"]["machine"] == charged
+    log = "".join(file.read_text() for file in state.rglob("*.log"))
+    assert log
+    assert (f"pixfleet prices refresh --instances {kind}" in log) is warned
+
+
 def test_todays_prices_are_written_and_then_used(prices, pixfleet, account, state):
     done = prices("refresh", "--json", **NOBODY | account)
 
