@@ -99,7 +99,7 @@ def catalogue() -> list[dict]:
         machine("c7i.large", "0.2000000000", operatingSystem="Windows"),
         machine("c7i.large", "0.0000000000", capacitystatus="AllocatedCapacityReservation"),
         machine("c7i.large", "0.1111000000", regionCode="eu-west-1", usagetype="EU-BoxUsage:c7i"),
-        machine("c7i.xlarge", "0.1785000000", vcpu="4", memory="8 GiB"),
+        machine("c9i.xlarge", "0.1785000000", vcpu="4", memory="8 GiB"),
         by_use(
             "AmazonS3", "Requests-Tier1", [("0", "0.0000060000", requests)], group="S3-API-Tier1"
         ),

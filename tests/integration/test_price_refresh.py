@@ -84,11 +84,11 @@ def test_what_aws_does_not_tell_clearly_stays_as_it_was_and_says_why(priced):
 
 
 def test_a_machine_that_the_book_does_not_have_is_added_and_an_unknown_one_named(priced):
-    priced.spot.append(("c7i.xlarge", "us-east-1a", "0.07", "2026-11-25T01:00:00.000Z"))
+    priced.spot.append(("c9i.xlarge", "us-east-1a", "0.07", "2026-11-25T01:00:00.000Z"))
 
-    result = refreshed("c7i.xlarge", "c9z.large")
+    result = refreshed("c9i.xlarge", "c9z.large")
 
-    rates = result.book.rates("c7i.xlarge", "spot")
+    rates = result.book.rates("c9i.xlarge", "spot")
     assert (rates.vcpus, rates.memory_gb) == (4, 8)
     assert rates.core_second_usd == Decimal("0.07") / 4 / 3600
     assert result.kept["c7i.large spot"] == "not asked for"
@@ -97,9 +97,9 @@ def test_a_machine_that_the_book_does_not_have_is_added_and_an_unknown_one_named
 
 
 def test_a_machine_without_a_reservation_or_spot_has_none_in_the_book(priced):
-    result = refreshed("c7i.xlarge")
+    result = refreshed("c9i.xlarge")
 
-    kind = result.book.instances["c7i.xlarge"]
+    kind = result.book.instances["c9i.xlarge"]
     assert (kind.spot, kind.reserved_1y) == (None, None)
     assert kind.on_demand.usd == Decimal("0.1785")
     assert priced.asked
@@ -134,12 +134,12 @@ def test_prices_of_another_region_say_so(priced):
 def test_without_the_right_to_read_the_price_list_spot_prices_are_still_refreshed(priced):
     priced.refuse_prices = True
 
-    result = refreshed("c7i.large", "c7i.xlarge")
+    result = refreshed("c7i.large", "c9i.xlarge")
 
     assert result.fresh == ["c7i.large spot"]
     assert "pricing:GetProducts" in result.kept["s3_get"]
     assert "pricing:GetProducts" in result.kept["c7i.large on_demand"]
-    assert "pricing:GetProducts" in result.missing["c7i.xlarge"]
+    assert "pricing:GetProducts" in result.missing["c9i.xlarge"]
     assert priced.asked.count("AmazonEC2") == 1  # a refusal is believed
 
 
