@@ -167,7 +167,9 @@ def test_without_any_right_both_are_named(priced):
     ("attributes", "terms"),
     [
         pytest.param({"vcpu": "many"}, {}, id="size"),
+        pytest.param({"vcpu": "0"}, {}, id="no-vcpus"),
         pytest.param({"memory": "NA"}, {}, id="memory"),
+        pytest.param({"memory": "nan GiB"}, {}, id="nan-memory"),
         pytest.param({}, {"OnDemand": {}}, id="no-terms"),
         pytest.param({}, {"OnDemand": {"A": {"priceDimensions": {"B": {}}}}}, id="no-price"),
         pytest.param(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import math
 import re
 import statistics
 from contextlib import contextmanager
@@ -117,7 +118,9 @@ class PriceList:
             vcpus = int(attributes["vcpu"])
             memory_gb = float(attributes["memory"].removesuffix(" GiB").replace(",", ""))
         except (KeyError, ValueError):
-            raise NoSuchPriceError("AWS tells no size that makes sense") from None
+            vcpus, memory_gb = 0, 0.0
+        if vcpus < 1 or not 0 < memory_gb < math.inf:
+            raise NoSuchPriceError("AWS tells no size that makes sense")
         hourly = _first_tier(_terms(product, "OnDemand", {}), "Hrs")
         reserved = _terms(product, "Reserved", _RESERVED)
         return Listing(
