@@ -8,9 +8,12 @@ from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
 
 NANO: Final = Decimal("1e-9")
 """The smallest amount that is kept: a billionth of a dollar; sums are integers of it."""
@@ -127,6 +130,25 @@ class PriceBook(_Frozen):
     def label(self) -> str:
         """Name and date, as receipts carry it."""
         return f"{self.name} {self.date.isoformat()}"
+
+    def prices(self) -> Iterator[tuple[tuple[str, ...], Price]]:
+        """Every price with its place in the book: ("instances", "c7i.large", "spot")."""
+        tables: tuple[tuple[str, Mapping[str, _Frozen]], ...] = (
+            ("instances", self.instances),
+            ("serverless", self.serverless),
+            ("requests", self.requests),
+            ("services", self.services),
+        )
+        for table, entries in tables:
+            for name, entry in entries.items():
+                if isinstance(entry, Price):
+                    yield (table, name), entry
+                    continue
+                for key, price in entry:
+                    if isinstance(price, Price):
+                        yield (table, name, key), price
+        yield ("storage_gb_month",), self.storage_gb_month
+        yield ("egress_gb",), self.egress_gb
 
     def rates(self, instance: str = "", purchase: str = "spot") -> Rates:
         """What the time of a kind of machine costs on these terms; empty: the book's own kind.

@@ -289,15 +289,20 @@ class MoneySettings(BaseSettings):
     )
     instance: str = Field(
         default="",
-        description="instance type whose price CPU seconds are charged at; empty: the book's own",
+        description="kind of machine that is charged, by its name in the book; empty: what EC2's "
+        "metadata service says (see PIXFLEET_SPOT_WATCH) or Fargate, else the book's own",
+    )
+    purchase: str = Field(
+        default="",
+        description="on which terms: spot, on_demand or reserved_1y; empty: what EC2's metadata "
+        "service says, else spot",
     )
     vcpus: float = Field(
         default=0,
         ge=0,
-        description="vCPUs of its machine that a worker is charged for; 0: as many as its children "
-        "can use",
+        description="vCPUs of its machine that a worker is charged for; 0: all, where EC2 says "
+        "which machine it is, else as many as its children can use",
     )
-    purchase: str = Field(default="spot", description="spot or on_demand")
 
 
 class SpendSettings(BaseSettings):

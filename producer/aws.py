@@ -14,6 +14,7 @@ from botocore.exceptions import (
     NoCredentialsError,
     NoRegionError,
     PartialCredentialsError,
+    ProfileNotFound,
     TokenRetrievalError,
 )
 
@@ -23,7 +24,15 @@ if TYPE_CHECKING:
     from collections.abc import Generator
 
 _MISSING: Final = {"AWS.SimpleQueueService.NonExistentQueue", "QueueDoesNotExist"}
+_NO_CREDENTIALS: Final = (
+    CredentialRetrievalError,
+    NoCredentialsError,
+    PartialCredentialsError,
+    ProfileNotFound,
+    TokenRetrievalError,
+)
 _UNKNOWN_KEYS: Final = {
+    "AuthFailure",
     "ExpiredToken",
     "InvalidClientTokenId",
     "MissingAuthenticationToken",
@@ -56,27 +65,31 @@ def answering_sqs() -> Generator[None]:
     """
     try:
         yield
-    except (
-        CredentialRetrievalError,
-        NoCredentialsError,
-        PartialCredentialsError,
-        TokenRetrievalError,
-    ) as error:
-        raise SqsUnavailableError(
-            f"SQS: no credentials ({error}); give this process a role, or set AWS_PROFILE, or "
-            "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
-        ) from None
-    except NoRegionError:
-        raise SqsUnavailableError(
-            "SQS: no region; set AWS_DEFAULT_REGION (or AWS_REGION on AWS's own machines)"
-        ) from None
-    except ClientError as error:
-        raise _explained(error) from None
-    except BotoCoreError as error:
-        raise SqsUnavailableError(
-            f"SQS: {error}; is the region right (AWS_DEFAULT_REGION), or AWS_ENDPOINT_URL_SQS, "
-            "and may this machine reach it?"
-        ) from None
+    except (BotoCoreError, ClientError) as error:
+        if isinstance(error, ClientError) and error_code(error) in _MISSING:
+            raise QueueMissingError(missing("that was asked for")) from None
+        rights = "docs/sqs.md has the policy that a producer, a worker and an operator need"
+        raise SqsUnavailableError(explained(error, "SQS", rights)) from None
+
+
+def explained(error: BotoCoreError | ClientError, service: str, rights: str) -> str:
+    """What is wrong and how to mend it; ``rights`` says where to find which ones are needed.
+
+    ``service`` is its name as in AWS_ENDPOINT_URL_SQS and, small, in the names of rights.
+    """
+    if isinstance(error, ClientError):
+        return _refused(error, service, rights)
+    if isinstance(error, _NO_CREDENTIALS):
+        return (
+            f"{service}: no credentials ({error}); give this process a role, or set AWS_PROFILE, "
+            "or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+        )
+    if isinstance(error, NoRegionError):
+        return f"{service}: no region; set AWS_DEFAULT_REGION (or AWS_REGION on AWS's own machines)"
+    return (
+        f"{service}: {error}; is the region right (AWS_DEFAULT_REGION), or "
+        f"AWS_ENDPOINT_URL_{service.upper()}, and may this machine reach it?"
+    )
 
 
 def error_code(error: ClientError) -> str:
@@ -84,20 +97,15 @@ def error_code(error: ClientError) -> str:
     return str(error.response.get("Error", {}).get("Code", "?")).rpartition("#")[2]
 
 
-def _explained(error: ClientError) -> SqsUnavailableError:
+def _refused(error: ClientError, service: str, rights: str) -> str:
     code = error_code(error)
     said = " ".join(str(error.response.get("Error", {}).get("Message", "")).split())[:300]
     action = error.operation_name.removesuffix("Batch")  # so IAM names the right
-    if code in _MISSING:
-        return QueueMissingError(missing("that was asked for"))
-    if code.startswith("AccessDenied") or code == "403":
-        return SqsUnavailableError(
-            f"SQS: access denied to sqs:{action} ({said}); docs/sqs.md has the policy that a "
-            "producer, a worker and an operator need"
-        )
+    if code.startswith(("AccessDenied", "UnauthorizedOperation")) or code == "403":
+        return f"{service}: access denied to {service.lower()}:{action} ({said}); {rights}"
     if code in _UNKNOWN_KEYS:
-        return SqsUnavailableError(
-            f"SQS: the credentials are not accepted ({code}: {said}); are they of this account, "
-            "and not expired?"
+        return (
+            f"{service}: the credentials are not accepted ({code}: {said}); are they of this "
+            "account, and not expired?"
         )
-    return SqsUnavailableError(f"SQS refused {action}: {code}: {said}")
+    return f"{service} refused {action}: {code}: {said}"

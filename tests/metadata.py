@@ -77,6 +77,11 @@ class Metadata(ThreadingHTTPServer):
         document = {"action": action, "time": at.strftime("%Y-%m-%dT%H:%M:%SZ")}
         self.documents[ACTION] = json.dumps(document).encode()
 
+    def describe(self, kind: str, life_cycle: str) -> None:
+        """Say which machine this is."""
+        self.documents["/latest/meta-data/instance-type"] = kind.encode()
+        self.documents["/latest/meta-data/instance-life-cycle"] = life_cycle.encode()
+
     def recommend_rebalance(self) -> None:
         at = dt.datetime.now(dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         self.documents[REBALANCE] = json.dumps({"noticeTime": at}).encode()

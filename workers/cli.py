@@ -36,6 +36,7 @@ from .cli_budget import budget_app
 from .cli_compare import compare
 from .cli_explain import explain
 from .cli_health import health
+from .cli_prices import prices_app
 from .cli_spend import spend
 
 
@@ -62,6 +63,7 @@ def register(app: typer.Typer) -> None:
     app.command()(monitor)
     app.command()(health)
     app.command()(flower)
+    app.add_typer(prices_app, name="prices")
     app.command()(spend)
     app.command()(advise)
     app.add_typer(budget_app, name="budget")

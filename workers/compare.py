@@ -14,6 +14,7 @@ from .compare_figures import figures, totals_of
 from .compare_page import picture_line, render_comparison
 from .comparison import compare
 from .failures import failure_of
+from .spend.detection import charged
 from .spend.lifetime import Lifetime, price_book
 from .storage.objects import ObjectStore
 
@@ -115,9 +116,9 @@ def run_comparison(order: CompareOrder, show: Callable[[str], None]) -> CompareR
 
 def _goal(order: CompareOrder) -> Goal:
     """What the recipe's objective comes to, as in a run that makes these formats."""
-    recipe, money = order.recipe, order.settings.money
-    prices = load_prices(money.book)
-    cpu_second_usd = prices.rates(money.instance, money.purchase).core_second_usd
+    recipe = order.recipe
+    prices = load_prices(order.settings.money.book)
+    cpu_second_usd = charged(order.settings, prices).rates.core_second_usd
     if recipe.price_book:
         prices, cpu_second_usd = price_book(recipe.price_book)
     spec = VariantSpec(name="compared", width=order.width_px, formats=order.formats)

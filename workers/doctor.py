@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import os
 import shutil
 import time
@@ -27,6 +28,8 @@ from .imaging.encode import EncodeRequest, FormatFailure, encode_variant
 from .imaging.faces import FacesUnavailableError, detector_name
 from .imaging.header import Limits, read_header
 from .runtime import store_url
+from .spend.detection import charged
+from .spend.price_rows import complaint, rows_of
 from .storage.objects import ObjectStore
 
 if TYPE_CHECKING:
@@ -176,19 +179,17 @@ def _faces() -> Finding:
 
 
 def _prices(settings: Settings) -> Finding:
-    money = settings.money
     try:
-        book = load_prices(money.book)
-        per_second = book.rates(money.instance, money.purchase).core_second_usd
+        book = load_prices(settings.money.book)
+        here = charged(settings, book)
     except ValueError as error:
         return Finding("prices", "bad", str(error), "mend PIXFLEET_PRICES_BOOK or _INSTANCE")
-    hourly = per_second * 3600
-    kind = filter(None, (money.instance, money.purchase))
-    return Finding(
-        "prices",
-        "ok",
-        f"{book.label}: {' '.join(kind)}, ${hourly:.4f} a vCPU hour",
-    )
+    hourly = here.rates.core_second_usd * 3600
+    whole = f"${hourly * here.rates.vcpus:.4f} an hour, " if here.rates.vcpus else ""
+    said = f"{book.label}: {here.rates.machine} ({here.found}), {whole}${hourly:.4f} a vCPU hour"
+    old = complaint(rows_of(book, here.instance, here.purchase, dt.datetime.now(dt.UTC).date()))
+    mend = here.warning or (f"{old}: `pixfleet prices refresh`" if old else "")
+    return Finding("prices", "note" if mend else "ok", said, mend)
 
 
 def _flower() -> Finding:

@@ -73,7 +73,7 @@ def build_runtime(settings: Settings) -> Runtime:
     store = ObjectStore(store_url(settings))
     memo = settings.memo
     prices = load_prices(settings.money.book)
-    machine = this_machine(settings.money, prices, settings.worker.children)
+    machine = this_machine(settings, prices, settings.worker.children)
     ledger = JobLedger(
         client,
         settings.queue,

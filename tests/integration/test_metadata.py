@@ -77,6 +77,23 @@ def test_garbage_is_no_notice(metadata, service, document):
         service.rebalance()
 
 
+def test_kind_and_life_cycle_are_read_as_the_words_they_are(metadata, service):
+    metadata.describe("c7i.large", "spot\n")
+
+    assert (service.kind(), service.life_cycle()) == ("c7i.large", "spot")
+
+
+@pytest.mark.parametrize(
+    "document", [None, b"", b"two words", b"<html>", b"\xff\xfe", b"x" * 100, b"-c7i"]
+)
+def test_what_is_no_word_is_no_kind_of_machine(metadata, service, document):
+    if document is not None:
+        metadata.documents["/latest/meta-data/instance-type"] = document
+
+    with pytest.raises(MetadataError):
+        service.kind()
+
+
 @pytest.mark.parametrize("endpoint", ["169.254.169.254", "http://", "http://[::1", "http://h:x"])
 def test_an_endpoint_that_is_none_is_named(endpoint):
     with pytest.raises(MetadataError, match="AWS_EC2_METADATA_SERVICE_ENDPOINT"):
@@ -93,6 +110,13 @@ def test_auto_asks_only_where_a_service_is_named_or_answers(metadata, monkeypatc
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     assert metadata_service("auto") is None
     assert metadata_service("on").answers()
+
+
+def test_two_who_ask_share_one_service(metadata, monkeypatch):
+    monkeypatch.setenv("AWS_EC2_METADATA_SERVICE_ENDPOINT", metadata.url)
+
+    assert metadata_service("auto") is metadata_service("auto")
+    assert metadata_service("on") is metadata_service("auto")
 
 
 def test_where_nobody_answers_there_is_no_service_within_two_seconds():

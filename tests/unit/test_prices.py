@@ -73,6 +73,16 @@ def test_every_built_in_price_has_a_date_and_a_source(name):
     assert load_prices(name).rates().core_second_usd > 0
 
 
+def test_aws_sells_no_built_in_machine_dearer_on_other_terms_than_on_demand():
+    kinds = load_prices("aws-us-east-1").instances
+    assert len(kinds) >= 30
+    for name, kind in kinds.items():
+        for other in filter(None, (kind.spot, kind.reserved_1y)):
+            assert kind.on_demand.usd * 3 / 10 < other.usd < kind.on_demand.usd, name
+        assert 0.03 < float(kind.on_demand.usd) / kind.vcpus < 0.06, name
+        assert kind.memory_gb / kind.vcpus in {2, 4}, name
+
+
 def test_a_float_is_refused_with_the_key_and_the_way_to_write_it(mine):
     with pytest.raises(PriceError) as caught:
         load_prices(mine('usd = "0.0348"', "usd = 0.0348"))

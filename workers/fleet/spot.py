@@ -1,15 +1,17 @@
-"""What EC2 says about this machine's end: a client of its instance metadata service, version 2.
+"""What EC2 says about this machine and its end: a client of its metadata service, version 2.
 
-Source: EC2 user guide, "Spot Instance interruption notices" and "rebalance recommendations". Both
-documents are absent (404) until there is something to say.
+Source: EC2 user guide, "Instance metadata categories", "Spot Instance interruption notices" and
+"rebalance recommendations". The last two are absent (404) until there is something to say.
 """
 
 from __future__ import annotations
 
 import datetime as dt
+import functools
 import http.client
 import json
 import os
+import re
 from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -23,10 +25,13 @@ _MOST_BYTES: Final = 4_096
 _INTERRUPTION: Final = "/latest/meta-data/spot/instance-action"
 _REBALANCE: Final = "/latest/meta-data/events/recommendations/rebalance"
 _ACTIONS: Final = ("terminate", "stop", "hibernate")
+_KIND: Final = "/latest/meta-data/instance-type"
+_LIFE_CYCLE: Final = "/latest/meta-data/instance-life-cycle"
+_WORD: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 
 
 def metadata_service(watch: str) -> MetadataService | None:
-    """The service to be asked under PIXFLEET_SPOT_WATCH; None: none. May take a second.
+    """The service to be asked under PIXFLEET_SPOT_WATCH; None: none. May take a second, once.
 
     Raises:
         MetadataError: the endpoint that the environment names is none.
@@ -35,8 +40,13 @@ def metadata_service(watch: str) -> MetadataService | None:
     disabled = os.environ.get(DISABLED_VARIABLE, "").lower() == "true"
     if watch == "off" or (watch == "auto" and disabled):
         return None
+    return _service(named, sure=watch == "on" or bool(named))
+
+
+@functools.cache  # who watches for notices and who prices the machine ask one service
+def _service(named: str, *, sure: bool) -> MetadataService | None:
     service = MetadataService(named or _ENDPOINT)
-    return service if watch == "on" or named or service.answers() else None
+    return service if sure or service.answers() else None
 
 
 class MetadataError(RuntimeError):
@@ -78,6 +88,22 @@ class MetadataService:
             return False
         return True
 
+    def kind(self) -> str:
+        """The machine's instance type, such as ``c7i.large``.
+
+        Raises:
+            MetadataError: no answer, or no sense in it.
+        """
+        return self._word(_KIND)
+
+    def life_cycle(self) -> str:
+        """On which terms the machine runs: ``on-demand``, ``spot``, ``scheduled``, ...
+
+        Raises:
+            MetadataError: no answer, or no sense in it.
+        """
+        return self._word(_LIFE_CYCLE)
+
     def interruption(self) -> Interruption | None:
         """The notice of this machine's end, None while there is none.
 
@@ -106,7 +132,25 @@ class MetadataService:
             raise MetadataError(f"{_REBALANCE} answers without a time")
         return at
 
+    def _word(self, path: str) -> str:
+        word = (self._body(path) or b"").decode("ascii", "replace").strip()
+        if not _WORD.fullmatch(word):
+            raise MetadataError(f"{path} answers with something else than a word")
+        return word
+
     def _document(self, path: str) -> dict[str, Any] | None:
+        body = self._body(path)
+        if body is None:
+            return None
+        try:
+            found = json.loads(body)
+        except (ValueError, RecursionError):
+            found = None
+        if not isinstance(found, dict):
+            raise MetadataError(f"{path} answers with something else than a JSON object")
+        return found
+
+    def _body(self, path: str) -> bytes | None:
         if not self._token:
             self._renew_token()
         status, body = self._ask("GET", path, {"X-aws-ec2-metadata-token": self._token})
@@ -117,13 +161,7 @@ class MetadataService:
             return None
         if status != http.HTTPStatus.OK:
             raise MetadataError(f"{path} answers with status {status}")
-        try:
-            found = json.loads(body)
-        except (ValueError, RecursionError):
-            found = None
-        if not isinstance(found, dict):
-            raise MetadataError(f"{path} answers with something else than a JSON object")
-        return found
+        return body
 
     def _renew_token(self) -> None:
         self._token = ""

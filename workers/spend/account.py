@@ -13,6 +13,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
 import psutil
+import structlog
 from celery import bootsteps
 
 from pixfleet.config.prices import load_prices
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from .machine import Machine
 
 _EVERY_S: Final = 2.0
+_log = structlog.get_logger()
 
 
 class TreeClock:
@@ -99,7 +101,9 @@ class KeepAccount(bootsteps.StartStopStep):
         """After the fork of the first children, which need no thread of ours."""
         settings: Settings = parent.app.conf["pixfleet_settings"]
         book = load_prices(settings.money.book)
-        machine = this_machine(settings.money, book, parent.concurrency)
+        machine = this_machine(settings, book, parent.concurrency)
+        if machine.warning:
+            _log.warning("prices.doubtful", why=machine.warning)
         self._account = Account(settings, machine, parent.concurrency, self._began_ns)
         threading.Thread(target=self._run, name="account", daemon=True).start()
 

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Final
 
 from pixfleet.config.prices import NANO, to_nano
 
+from .detection import charged
+
 if TYPE_CHECKING:
     from pixfleet.config.prices import PriceBook, Rates
-    from pixfleet.config.settings import MoneySettings
+    from pixfleet.config.settings import Settings
 
 _NANOSECONDS: Final = 10**9
 
@@ -23,10 +25,12 @@ class Machine:
     Attributes:
         rates: of its time.
         vcpus: that the worker is charged for, whatever it does with them.
+        warning: why the rates may not be the machine's own, and how to mend it; empty: they are.
     """
 
     rates: Rates
     vcpus: float
+    warning: str = ""
 
     @property
     def core_nano(self) -> int:
@@ -42,15 +46,17 @@ class Machine:
         return int(Decimal(core_ns) / _NANOSECONDS * self.rates.core_second_usd / NANO)
 
 
-def this_machine(money: MoneySettings, book: PriceBook, children: int) -> Machine:
-    """What a worker with so many children pays for here.
+def this_machine(settings: Settings, book: PriceBook, children: int) -> Machine:
+    """What a worker with so many children pays for here: all of a machine that was found.
 
     Raises:
-        PriceError: the book does not have the machine, or not on these terms.
+        PriceError: the book does not have what was set.
     """
+    here = charged(settings, book)
     affinity = getattr(os, "sched_getaffinity", None)
     cores = len(affinity(0)) if affinity else os.cpu_count() or 1
     return Machine(
-        rates=book.rates(money.instance, money.purchase),
-        vcpus=money.vcpus or min(children, cores),
+        rates=here.rates,
+        vcpus=settings.money.vcpus or here.vcpus or min(children, cores),
+        warning=here.warning,
     )
