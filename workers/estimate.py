@@ -19,7 +19,7 @@ from pixfleet.config.settings import Settings
 from pixfleet.producer.connection import LedgerUnavailableError, connect
 from pixfleet.producer.manifests import read_manifests
 
-from .embedded import EmbeddedBroker
+from .embedded import APPEND_ONLY, EmbeddedBroker
 from .errors import RetryableError
 from .memo.index import MemoIndex
 from .population import survey
@@ -38,7 +38,6 @@ if TYPE_CHECKING:
     from pixfleet.producer.ledger import BatchStatus
     from pixfleet.producer.sources import Source
 
-    from .population import Population
     from .spend.extrapolate import Total
     from .spend.quotes import Quote
 
@@ -266,7 +265,7 @@ def estimate(
         files=known.total([one.files for one in final]).interval,
         failed=share(sum(one.manifest.status == "failed" for one in final), len(final), images),
         known=share(sum(one.known for one in final), len(final), images),
-        times=tuple(time_at(workers) for workers in _WORKERS),
+        times=tuple(time_at(workers) for workers in _WORKERS if workers <= images),
         asked=time_at(question.workers),
         quotes=tuple(quotes(book, settings.money.instance, work)),
         machine=rates.machine,
@@ -333,9 +332,7 @@ def _processed(
         return fresh, final, startup_s, memo
 
 
-def _beyond(
-    question: Question, settings: Settings, book: PriceBook, manifest: Manifest
-) -> Decimal:
+def _beyond(question: Question, settings: Settings, book: PriceBook, manifest: Manifest) -> Decimal:
     """Requests that the real run makes and the sample's did not."""
     usd = Decimal(0)
     if question.out.startswith("s3://"):
@@ -355,7 +352,7 @@ def _hits(
         with ExitStack() as stack:
             if os.environ.get("PIXFLEET_BROKER"):
                 url = settings.ledger_url
-            elif not question.state.is_dir():
+            elif not (question.state / APPEND_ONLY).is_dir():
                 return [], ""  # nothing was ever run here
             else:
                 url = stack.enter_context(EmbeddedBroker(question.state)).redis_url

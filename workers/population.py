@@ -94,6 +94,4 @@ def _completed(work: list[float | None], sizes: list[int]) -> list[float]:
     """Where no size was found, by the work that others take for a byte."""
     pairs = zip(work, sizes, strict=True)
     a_byte = median(known / max(size, 1) for known, size in pairs if known)
-    return [
-        known if known else max(size, 1) * a_byte for known, size in zip(work, sizes, strict=True)
-    ]
+    return [known or max(size, 1) * a_byte for known, size in zip(work, sizes, strict=True)]

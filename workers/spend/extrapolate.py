@@ -119,10 +119,12 @@ class Extrapolation:
         known = self._all[by][self._chosen]
         everything = float(self._all[by].sum())
         expected = float(values.sum() / known.sum()) * everything
+        # How far each image is from what the others foretell: its own pull on the ratio hides it.
+        missed = values - known * (values.sum() / known.sum())
+        missed /= np.maximum(1 - known / known.sum(), 1 / len(values))
         below = known[self._resampled].sum(axis=1)
-        above = values[self._resampled].sum(axis=1)
-        means = np.divide(above, below, out=np.zeros_like(above), where=below > 0)
-        deviations = (means * everything - expected) * self._widening
+        above = missed[self._resampled].sum(axis=1)
+        deviations = above / below * everything * self._widening
         return Total(expected, by, float(values.sum()), deviations)
 
     def each(self, measured: Sequence[float]) -> NDArray[np.float64]:
