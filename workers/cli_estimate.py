@@ -54,12 +54,12 @@ def estimate(
     # What only this command needs is imported here: `pixfleet submit` should answer at once.
     from .cli import STARTED_S  # noqa: PLC0415
     from .embedded import BrokerError  # noqa: PLC0415
-    from .estimate import EstimateFailedError, Question  # noqa: PLC0415
     from .estimate import estimate as answer  # noqa: PLC0415
     from .estimate_tables import print_estimate  # noqa: PLC0415
     from .fleet.process import WorkerStartError  # noqa: PLC0415
     from .progress import Progress  # noqa: PLC0415
     from .run import RunFailedError  # noqa: PLC0415
+    from .sample import EstimateFailedError, Question  # noqa: PLC0415
 
     question = Question(
         source=source,

@@ -16,7 +16,7 @@ from .progress import size, usd
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from .estimate import Estimate
+    from .estimated import Estimate
     from .spend.extrapolate import Interval
 
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pixfleet.config.prices import PriceBook
 
 INTERRUPTED_EVERY_H: Final = 20
-"""Hours of a spot machine's life, assumed: ten times worse than one in four interrupted a month."""
+"""Hours that a spot machine lives, assumed: far fewer than AWS's advisor tells of any kind."""
 
 
 @dataclass(frozen=True, slots=True)
