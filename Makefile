@@ -81,6 +81,7 @@ bench: $(DEV) ## the measurements of docs/benchmarks.md, on IN; ARGS=--publish w
 	$(BIN)/python bench/curves.py $(IN) $(SHARP) $(ARGS)
 	$(BIN)/python bench/regions.py $(IN) $(ARGS)
 	$(BIN)/python bench/lifetime.py $(IN) $(SHARP) $(ARGS)
+	$(BIN)/python bench/estimate.py $(IN) $(ARGS)
 	$(BIN)/python bench/decode.py $(lastword $(IN))
 	$(BIN)/python bench/pipeline.py $(lastword $(IN)) $(SHARP)
 	$(BIN)/python bench/start.py $(lastword $(IN))

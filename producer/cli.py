@@ -56,12 +56,13 @@ from .terminal import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from pixfleet.config.contract import Recipe
     from pixfleet.config.results import Manifest
 
     from .ledger import BatchStatus
+    from .sources import Source
 
 Queue = Literal["interactive", "bulk"]
 app = typer.Typer(
@@ -73,7 +74,7 @@ app = typer.Typer(
 
 
 def jobs_of(
-    sources: list[str],
+    sources: Iterable[str | Source],
     *,
     out: str,
     recipe: Recipe,
@@ -83,9 +84,10 @@ def jobs_of(
     deadline_s: float | None = None,
     webhook: str | None = None,
 ) -> Iterator[ImageJob]:
-    """A job per image that the sources name."""
+    """A job per image that the sources name, or that is given as it was found."""
     for named in sources:
-        for source in find_sources(named, without=out):
+        found = find_sources(named, without=out) if isinstance(named, str) else (named,)
+        for source in found:
             yield ImageJob(
                 source=source.url,
                 recipe=recipe,

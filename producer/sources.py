@@ -37,6 +37,8 @@ class Source:
     """path below the named folder or prefix: where its variants go below the output"""
     root: str | None
     """folder that the file must not leave through a link"""
+    listed_bytes: int | None = None
+    """its size where a listing told it, as that of a bucket does"""
 
 
 def find_sources(named: str, *, without: str | None = None) -> Iterator[Source]:
@@ -113,6 +115,6 @@ def _in_bucket(url: str) -> Iterator[Source]:
                 key = entry["Key"]
                 if Path(key).suffix.lower() in IMAGE_SUFFIXES or key == prefix:
                     below = key[len(prefix) :].lstrip("/") if key != prefix else Path(key).name
-                    yield Source(f"s3://{bucket}/{key}", below or key, None)
+                    yield Source(f"s3://{bucket}/{key}", below or key, None, entry["Size"])
     except (BotoCoreError, ClientError) as error:
         raise SourceNotFoundError(f"{url}: {error}") from None

@@ -34,6 +34,7 @@ from pixfleet.producer.terminal import (
 from .cli_advise import advise
 from .cli_budget import budget_app
 from .cli_compare import compare
+from .cli_estimate import estimate
 from .cli_explain import explain
 from .cli_health import health
 from .cli_prices import prices_app
@@ -56,6 +57,7 @@ STARTED_S = _began_s()
 def register(app: typer.Typer) -> None:
     """Add the commands to the command line; called through the entry point."""
     app.command()(run)
+    app.command()(estimate)
     app.command()(explain)
     app.command()(compare)
     app.command()(up)

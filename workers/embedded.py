@@ -28,6 +28,8 @@ _LIFELINE: Final = Path(__file__).with_name("lifeline.py")
 _PLAIN_PATH: Final = re.compile(r"[\w./+-]{1,100}", re.ASCII)
 """What the kernel (107 bytes) and every client's URL parser take for a socket."""
 _STOP_S: Final = 12.0
+APPEND_ONLY: Final = "appendonlydir"
+"""In the state folder where a broker ever ran: what it keeps."""
 
 
 class BrokerError(RuntimeError):
@@ -213,6 +215,7 @@ class EmbeddedBroker:
             # Without the file a restart loses a chord's member, and the chord hangs for ever.
             "appendonly": "yes",
             "appendfsync": "everysec",
+            "appenddirname": APPEND_ONLY,
             "save": "",
             # A broker must never drop a message to make room.
             "maxmemory-policy": "noeviction",

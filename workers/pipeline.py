@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
     from .imaging.header import Header
 
-_CPU_S_PER_MP: Final = {"jpeg": 0.2, "avif": 0.3, "webp": 0.4, "jxl": 0.3, "png": 0.4}
+_CPU_S_PER_MP: Final = {"jpeg": 0.2, "avif": 0.3, "webp": 0.4, "jxl": 0.3, "png": 0.4, "heic": 0.3}
 """Rough CPU seconds a megapixel of a searched encode (docs/benchmarks.md): enough to plan by."""
 _EXPENSIVE_CPU_S: Final = 0.3
 """From here an encode is worth its share of a chord, some 5 ms of CPU and a parked raster."""

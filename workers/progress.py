@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from typing import TYPE_CHECKING, Self
 
@@ -22,9 +23,11 @@ if TYPE_CHECKING:
     from .run import RunResult
 
 
-def usd(money: Decimal) -> str:
-    """Dollars to read: small sums keep their digits."""
-    return f"${money:,.6f}" if money < 1 else f"${money:,.2f}"
+def usd(money: Decimal | float) -> str:
+    """Dollars to read: small sums keep their digits, three of them at the least."""
+    if money >= 1:
+        return f"${money:,.2f}"
+    return f"${money:.{max(6, 2 - math.floor(math.log10(money))) if money else 6}f}"
 
 
 def size(count: float) -> str:

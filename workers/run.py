@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 import uuid
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from pixfleet.config import keys
@@ -22,12 +22,13 @@ from .spend.budgets import BudgetBook
 from .summary import totals
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from pixfleet.config.contract import Recipe
     from pixfleet.config.results import BatchSummary
     from pixfleet.producer.ledger import BatchStatus, Ledger
+    from pixfleet.producer.sources import Source
 
 _POLL_S: Final = 0.05
 _LOOK_S: Final = 1.0
@@ -50,6 +51,10 @@ class Order:
     workers: int
     tenant: str
     state: Path
+    chosen: tuple[Source, ...] | None = None
+    """of the source's images only these; None: all"""
+    environment: Mapping[str, str] = field(default_factory=dict)
+    """of its worker, over this process's"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +96,8 @@ def run(order: Order, started_s: float, show: Callable[[BatchStatus, float], Non
         SourceNotFoundError: nothing to do.
         RunFailedError: the worker cannot be kept alive.
     """
-    next(find_sources(order.source, without=order.out))
+    if order.chosen is None:
+        next(find_sources(order.source, without=order.out))
     batch = f"{_RUN_PREFIX}{uuid.uuid4().hex[:12]}"
     with ExitStack() as stack:
         broker = stack.enter_context(EmbeddedBroker(order.state))
@@ -109,6 +115,7 @@ def run(order: Order, started_s: float, show: Callable[[BatchStatus, float], Non
                 "PIXFLEET_STORE_URL": settings.store.url,
                 # There is no other worker that a job could wait for.
                 "PIXFLEET_LARGE_WAIT_S": "0",
+                **order.environment,
             },
             log=order.state / "logs" / "worker.log",
         )
@@ -133,7 +140,7 @@ def _follow(
 ) -> RunResult:
     first_s = time.monotonic()
     jobs = jobs_of(
-        [order.source],
+        [order.source] if order.chosen is None else order.chosen,
         out=order.out,
         recipe=order.recipe,
         batch=batch,

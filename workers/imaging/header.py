@@ -75,7 +75,7 @@ def read_header(data: bytes, limits: Limits) -> Header:
             "compress or shrink the source, or raise the file size limit",
         )
     image_format = sniff(data)
-    extent = _extent(data, image_format, limits)
+    extent = stored_extent(data, image_format, limits.max_frames)
     if extent:
         _check(extent, limits)
     elif image_format not in {"avif", "heic", "tiff"}:
@@ -97,9 +97,13 @@ _EXTENTS: Final = {
 }
 
 
-def _extent(data: bytes, image_format: str, limits: Limits) -> Extent | None:
+def stored_extent(data: bytes, image_format: str, most_frames: int) -> Extent | None:
+    """Size and frames by the file's first bytes alone, of what is no AVIF and no HEIC; unchecked.
+
+    ``data`` may end early: then frames that follow are not counted.
+    """
     if image_format == "gif":
-        return extents.gif_extent(data, limits.max_frames)
+        return extents.gif_extent(data, most_frames)
     reader = _EXTENTS.get(image_format)
     return reader(data) if reader else None
 
