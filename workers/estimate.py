@@ -13,6 +13,7 @@ from pixfleet.config.settings import Settings
 from .estimated import PARTS, Estimate, Time
 from .population import survey
 from .sample import process
+from .spend.detection import charged
 from .spend.extrapolate import Extrapolation, draw, share
 from .spend.quotes import Work, quotes
 
@@ -45,7 +46,8 @@ def estimate(
     settings = Settings.load()
     book = load_prices(settings.money.book)
     # Before the work, not after it: a wrong name of a machine is an error at once.
-    rates = book.rates(settings.money.instance, settings.money.purchase)
+    here = charged(settings, book)
+    rates = here.rates
     population = survey(question.source, question.out, question.recipe, settings.limits)
     chosen = draw(population.sizes or [1] * len(population.sources), question.sample, question.seed)
     sources = tuple(population.sources[place] for place in chosen)
@@ -88,7 +90,7 @@ def estimate(
         known=share(sum(one.known for one in final), len(final), images),
         times=tuple(time_at(workers) for workers in _WORKERS if workers <= images),
         asked=time_at(question.workers),
-        quotes=tuple(quotes(book, settings.money.instance, work)),
+        quotes=tuple(quotes(book, here.instance, work)),
         machine=rates.machine,
         price_book=book.label,
         memo=sample.memo,
