@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pixfleet.config.prices import PriceBook
 
 INTERRUPTED_EVERY_H: Final = 20
-"""Hours that a spot machine lives, assumed: far fewer than AWS's advisor tells of any kind."""
+"""Hours that a spot machine lives: assumed, and short to be on the safe side."""
 
 
 @dataclass(frozen=True, slots=True)
