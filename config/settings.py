@@ -10,10 +10,11 @@ from __future__ import annotations
 import os
 from typing import Final, Literal, Self
 
-from pydantic import Field, ValidationError
+from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from .access import OutputSettings, SigningSettings, SourceSettings, WebhookSettings, prefixed
+from .alerts import AlertSettings
 
 
 class SettingsError(ValueError):
@@ -352,6 +353,7 @@ GROUPS: tuple[type[BaseSettings], ...] = (
     RecipeSettings,
     MoneySettings,
     SpendSettings,
+    AlertSettings,
     MonitorSettings,
     SourceSettings,
     OutputSettings,
@@ -377,6 +379,7 @@ class Settings(BaseSettings):
     recipes: RecipeSettings
     money: MoneySettings
     spend: SpendSettings
+    alerts: AlertSettings
     monitor: MonitorSettings
     sources: SourceSettings
     outputs: OutputSettings
@@ -404,6 +407,7 @@ class Settings(BaseSettings):
                 recipes=RecipeSettings(),
                 money=MoneySettings(),
                 spend=SpendSettings(),
+                alerts=AlertSettings(),
                 monitor=MonitorSettings(),
                 sources=SourceSettings(),
                 outputs=OutputSettings(),
@@ -512,6 +516,9 @@ def _explain(error: ValidationError) -> str:
     for fault in error.errors(include_url=False):
         field = str(fault["loc"][0])
         name = variable(group, field) if field in group.model_fields else field
-        got = "" if "secret" in field else f" (got {fault['input']!r})"
+        secret = field in group.model_fields and isinstance(
+            group.model_fields[field].default, SecretStr
+        )
+        got = "" if secret else f" (got {fault['input']!r})"
         faults.append(f"{name}: {fault['msg']}{got}")
     return "; ".join(faults)

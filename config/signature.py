@@ -59,6 +59,21 @@ def is_signed(keys: Sequence[bytes], content: bytes, signatures: str) -> bool:
     return any(fits)
 
 
+def signed_headers(
+    event_id: str, timestamp_s: int, body: bytes, keys: Sequence[bytes]
+) -> dict[str, str]:
+    """The headers of a webhook, by which its receiver knows us; a signature by each key, if any."""
+    content = f"{event_id}.{timestamp_s}.".encode() + body
+    headers = {
+        "Content-Type": "application/json",
+        "webhook-id": event_id,
+        "webhook-timestamp": str(timestamp_s),
+    }
+    if keys:
+        headers["webhook-signature"] = " ".join(sign(key, content) for key in keys)
+    return headers
+
+
 def seal(keys: Sequence[bytes], task: str, id_: str, message: dict[str, Any]) -> dict[str, Any]:
     """The message, signed with the first key; unchanged without keys."""
     if not keys:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import structlog
 
-from pixfleet.config.signature import sign
+from pixfleet.config.signature import signed_headers
 
 from .errors import AddressError, WorkError
 from .fleet.webhooks import Call, Outbox
@@ -20,8 +20,6 @@ from .storage.web import retry_after_s
 from .storage.wire import exchange
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from pixfleet.config.access import WebhookSettings
     from pixfleet.config.results import Manifest
 
@@ -86,19 +84,6 @@ def document(call: Call, manifest: Manifest | None, max_bytes: int) -> bytes:
         data["manifest"] = None
         body = json.dumps(told, separators=(",", ":")).encode()
     return body
-
-
-def signed_headers(
-    event_id: str, timestamp_s: int, body: bytes, keys: Sequence[bytes]
-) -> dict[str, str]:
-    """The headers by which a receiver knows us; a signature by each key."""
-    content = f"{event_id}.{timestamp_s}.".encode() + body
-    return {
-        "Content-Type": "application/json",
-        "webhook-id": event_id,
-        "webhook-timestamp": str(timestamp_s),
-        "webhook-signature": " ".join(sign(key, content) for key in keys),
-    }
 
 
 def _called(call: Call, body: bytes, settings: WebhookSettings) -> tuple[str, bool, float]:

@@ -13,10 +13,16 @@ from pathlib import Path
 import pytest
 
 from pixfleet.config.contract import TASK_FINALIZE, TASK_PREPARE
-from pixfleet.config.signature import NotSignedError, keys_of, seal, sign, unseal
+from pixfleet.config.signature import (
+    NotSignedError,
+    keys_of,
+    seal,
+    sign,
+    signed_headers,
+    unseal,
+)
 from pixfleet.producer import WebhookInvalidError, verify_webhook
 from pixfleet.workers.admission import MessageNotSignedError, admit
-from pixfleet.workers.notice import signed_headers
 
 OLD, NEW = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "another secret in plain words"
 JOB = {"source": "/a.jpg", "output": "/out", "schema_version": 1}

@@ -22,6 +22,7 @@ from pixfleet.config.queues import ENCODE, QUEUES
 from pixfleet.producer.connection import answering, connect
 from pixfleet.producer.ledger import Ledger
 from pixfleet.producer.sqs import post_of
+from pixfleet.workers.spend.alerts import AlertingThread
 from pixfleet.workers.spend.book import SpendBook
 from pixfleet.workers.spend.budgets import BudgetBook, BudgetFile
 
@@ -142,10 +143,12 @@ class SweepingThread(threading.Thread):
     def __init__(self, settings: Settings, name: str) -> None:
         super().__init__(name="sweeper", daemon=True)
         self._sweeper = Sweeper(settings, name)
+        self._alerts = AlertingThread(settings, name)
         self._over = threading.Event()
 
     def run(self) -> None:
         """Look at every interval."""
+        self._alerts.start()
         while not self._over.wait(self._sweeper.interval_s):
             try:
                 found = self._sweeper.sweep()
@@ -161,6 +164,7 @@ class SweepingThread(threading.Thread):
     def stop(self) -> None:
         """Sweep no more."""
         self._over.set()
+        self._alerts.stop()
         with suppress(ConnectionError):  # its name expires
             self._sweeper.resign()
 
