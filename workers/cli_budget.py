@@ -1,4 +1,4 @@
-"""The commands ``pixfleet budget list``, ``set``, ``remove`` and ``apply``."""
+"""The command ``pixfleet budget`` and those below it."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ from rich.table import Table
 
 from pixfleet.config.budgets import BudgetError, Period, load_budgets, make_budget
 from pixfleet.producer.terminal import BrokerOption, JsonOption, fail, messages, print_json
+
+from .cli_alerts import alerts, forecast, ledger_of, print_troubles, try_channels
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -46,15 +48,10 @@ def _shares(text: str) -> tuple[float, ...]:
 
 @contextmanager
 def _book(broker: str | None) -> Generator[BudgetBook]:
-    from .embedded import BrokerError  # noqa: PLC0415 (as below)
-    from .look import ledger_at  # noqa: PLC0415 (what only these commands need)
-    from .spend.budgets import BudgetBook  # noqa: PLC0415
+    from .spend.budgets import BudgetBook  # noqa: PLC0415 (what only these commands need)
 
-    try:
-        with ledger_at(broker) as ledger:
-            yield BudgetBook(ledger)
-    except BrokerError as error:
-        fail(str(error))
+    with ledger_of(broker) as ledger:
+        yield BudgetBook(ledger)
 
 
 @budget_app.callback()
@@ -67,8 +64,12 @@ def budget(context: typer.Context, broker: BrokerOption = None, json_: JsonOptio
 @budget_app.command("list")
 def list_budgets(broker: BrokerOption = None, json_: JsonOption = False) -> None:
     """Show every budget: what is spent of it, and what it lets pass now."""
-    with _book(broker) as book:
-        standings = book.standings()
+    from .spend.alert_log import AlertLog  # noqa: PLC0415 (as above)
+    from .spend.budgets import BudgetBook  # noqa: PLC0415
+
+    with ledger_of(broker) as ledger:
+        standings, troubles = BudgetBook(ledger).standings(), AlertLog(ledger.redis).troubles()
+    print_troubles(troubles)
     if json_:
         print_json([_document(standing) for standing in standings])
     elif standings:
@@ -224,3 +225,8 @@ def _document(standing: Standing) -> dict[str, Any]:
         "held": standing.held,
         "ends_at": standing.ends_at.isoformat(),
     }
+
+
+budget_app.command("forecast")(forecast)
+budget_app.command("alerts")(alerts)
+budget_app.command("test-alert")(try_channels)

@@ -11,8 +11,8 @@ from __future__ import annotations
 import json
 import threading
 import time
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, Final, Literal, cast
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import structlog
 
@@ -21,6 +21,7 @@ from pixfleet.producer.backoff import JitteredBackoff
 from pixfleet.producer.connection import LedgerUnavailableError, answering, connect
 from pixfleet.producer.ledger import Ledger
 
+from .alert_log import AlertLog, Told, Trouble
 from .channels import Channel, ChannelError, channels_of
 from .event import BudgetEvent
 from .outlook import ForecastWatch
@@ -42,57 +43,6 @@ _TOLD_KEPT: Final = 400
 _FORECAST_S: Final = 60.0
 _PAUSES: Final = JitteredBackoff(2, 300)
 _log = structlog.get_logger()
-
-
-@dataclass(frozen=True, slots=True)
-class Told:
-    """What became of an event on one channel."""
-
-    id: str
-    channel: str
-    at: float
-    """UTC seconds"""
-    outcome: Literal["delivered", "given_up"]
-    problem: str
-    """of the last try, where it was given up"""
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class Trouble:
-    """A channel that could not be told the last time."""
-
-    tries: int
-    """that failed in a row"""
-    since: float
-    """when the first of them did, UTC seconds"""
-    again_at: float
-    """when it is tried again, UTC seconds"""
-    problem: str
-    mend: str
-
-
-class AlertLog:
-    """What became of the newest events, as anybody may read it.
-
-    Raises:
-        LedgerUnavailableError: Redis did not answer.
-    """
-
-    def __init__(self, client: redis.Redis) -> None:
-        self._redis = client
-
-    def told(self) -> list[Told]:
-        """The newest first."""
-        with answering(self._redis):
-            rows = cast("list[bytes]", self._redis.lrange(keys.ALERTS_TOLD, 0, -1))
-        return [Told(**json.loads(row)) for row in rows]
-
-    def troubles(self) -> dict[str, Trouble]:
-        """Channels that could not be told the last time, by name."""
-        with answering(self._redis):
-            found = cast("dict[bytes, bytes]", self._redis.hgetall(keys.ALERTS_TROUBLE))
-        return {name.decode(): Trouble(**json.loads(row)) for name, row in sorted(found.items())}
 
 
 class Teller:

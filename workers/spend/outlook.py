@@ -70,7 +70,7 @@ class Outlooks:
         now = dt.datetime.fromtimestamp(seconds + micros / 1e6, dt.UTC)
         owners = {standing.budget.owner for standing in standings}
         sums = self._sums(owners, "hour:%Y-%m-%dT%H", now, HOUR, HISTORY_DAYS * 24)
-        young = {owner for owner in owners if _first_h(sums[owner], now) <= _MINUTES_KEPT / 60 - 1}
+        young = {owner for owner in owners if _first_h(sums[owner], now) < _MINUTES_KEPT / 60}
         minute = dt.timedelta(minutes=1)
         minutes = self._sums(young, "minute:%Y-%m-%dT%H:%M", now, minute, _MINUTES_KEPT)
         found: list[Outlook] = []
