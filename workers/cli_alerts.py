@@ -5,11 +5,10 @@ from __future__ import annotations
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
 
-import structlog
 import typer
 from rich.console import Console
 from rich.table import Table
@@ -120,9 +119,9 @@ def try_channels(
             f"{', '.join(unknown)}: not configured; there is {', '.join(names)}, and "
             "docs/money.md says how to add others"
         )
-    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
     chosen = [one for one in channels if not channel or one.name in channel]
-    with ThreadPoolExecutor(len(chosen)) as threads:
+    # The log is on stderr where a fleet runs; here stdout is for data.
+    with redirect_stdout(sys.stderr), ThreadPoolExecutor(len(chosen)) as threads:
         results = list(threads.map(_try, chosen))
     if json_:
         print_json(results)

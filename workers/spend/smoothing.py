@@ -24,6 +24,8 @@ PATHS: Final = 400
 _SEED: Final = 1
 _WEIGHTS: Final = (0.02, 0.05, 0.1, 0.2, 0.35, 0.5, 0.7, 0.9)
 _UNFITTED: Final = 0.2
+_PRICE_OF_WEIGHT: Final = 0.2
+"""A level that follows faster has to err less by more than this."""
 _SUPPOSED: Final = (-0.6, -0.3, 0.0, 0.3, 0.6)
 """Errors, as shares of the level, that are drawn along with those seen."""
 _SUPPOSED_CHANCE: Final = 0.4
@@ -86,7 +88,7 @@ def smooth(history: History, profile: Profile, block_h: int) -> Smoothed:
     shares = [max(shape, least) / block_h for _, shape in blocks]
     scale = _LEAST_SCALE * sum(spent for spent, _ in blocks) / sum(shares) / block_h
     fits = [(*_follow(levels, shares, weight, scale), weight) for weight in _WEIGHTS]
-    level, errors, _, weight = min(fits, key=lambda fit: fit[2])
+    level, errors, _, weight = min(fits, key=lambda fit: fit[2] * (1 + _PRICE_OF_WEIGHT * fit[3]))
     chances = [*shares[1:], *[_SUPPOSED_CHANCE] * len(_SUPPOSED)]
     return Smoothed(level, weight, block_h, scale, [*errors, *_SUPPOSED], chances)
 
