@@ -25,6 +25,8 @@ from pixfleet.producer.terminal import (
     utc,
 )
 
+from .spend.event import BudgetEvent, dollars
+
 if TYPE_CHECKING:
     from collections.abc import Generator
 
@@ -32,7 +34,6 @@ if TYPE_CHECKING:
 
     from .spend.alert_log import Trouble
     from .spend.channels import Channel
-    from .spend.event import BudgetEvent
     from .spend.outlook import Outlook
 
 
@@ -149,8 +150,6 @@ def _try(channel: Channel) -> dict[str, Any]:
 
 
 def _test_event() -> BudgetEvent:
-    from .spend.event import BudgetEvent  # noqa: PLC0415 (as above)
-
     now = time.time()
     return BudgetEvent.model_validate(
         {
@@ -170,8 +169,6 @@ def _test_event() -> BudgetEvent:
 
 
 def _forecasts(outlooks: list[Outlook]) -> Table:
-    from .spend.event import dollars  # noqa: PLC0415 (as above)
-
     table = Table(box=None, header_style="dim", pad_edge=False)
     for column in ("owner", "period", "limit", "spent", "an hour", "expected", "interval"):
         left = column in ("owner", "period")

@@ -16,10 +16,10 @@ from pixfleet.config.budgets import BudgetError, Period, load_budgets, make_budg
 from pixfleet.producer.terminal import BrokerOption, JsonOption, fail, messages, print_json
 
 from .cli_alerts import alerts, forecast, ledger_of, print_troubles, try_channels
+from .spend.event import dollars
 
 if TYPE_CHECKING:
     from collections.abc import Generator
-    from decimal import Decimal
 
     from .spend.budgets import BudgetBook, Standing
 
@@ -131,8 +131,8 @@ def set_budget(
         print_json(_document(standing))
         return
     messages.print(
-        f"{owner} may spend {_usd(wanted.limit_usd)} USD per {period}; "
-        f"{_usd(standing.spent_usd)} are spent, so it is {standing.rung}",
+        f"{owner} may spend {dollars(wanted.limit_usd)} USD per {period}; "
+        f"{dollars(standing.spent_usd)} are spent, so it is {standing.rung}",
         soft_wrap=True,
     )
 
@@ -182,15 +182,13 @@ def apply_budgets(
         print_json({"changed": [one.id for one in changed], "removed": removed})
         return
     for one in changed:
-        messages.print(f"{one.owner}: {_usd(one.limit_usd)} USD per {one.period}", soft_wrap=True)
+        messages.print(
+            f"{one.owner}: {dollars(one.limit_usd)} USD per {one.period}", soft_wrap=True
+        )
     for name in removed:
         messages.print(f"{name.replace('|', ' ')}: removed")
     if not changed and not removed:
         messages.print("nothing has changed")
-
-
-def _usd(money: Decimal) -> str:
-    return f"{money:,.2f}" if money >= 1 or not money else f"{money:,.6f}"
 
 
 def _table(standings: list[Standing]) -> Table:
@@ -206,8 +204,8 @@ def _table(standings: list[Standing]) -> Table:
         table.add_row(
             one.budget.owner,
             one.budget.period,
-            _usd(one.budget.limit_usd),
-            _usd(one.spent_usd),
+            dollars(one.budget.limit_usd),
+            dollars(one.spent_usd),
             f"[{colour}]{100 * one.share:.0f}%[/]",
             f"[{colour}]{one.rung}[/]",
             f"{one.held:,}" if one.held else "",

@@ -41,6 +41,8 @@ _GIVEN_UP_S: Final = 3_600
 _TOLD_KEPT: Final = 400
 """Rows: the last 100 events where there are four channels."""
 _FORECAST_S: Final = 60.0
+_FORECAST_SHARE: Final = 0.01
+"""Of a core, at most: a forecast takes some 7 ms, and there may be thousands of budgets."""
 _PAUSES: Final = JitteredBackoff(2, 300)
 _log = structlog.get_logger()
 
@@ -143,7 +145,7 @@ class AlertingThread(threading.Thread):
         self._over = threading.Event()
         self._teller: Teller | None = None
         self._watch: ForecastWatch | None = None
-        self._looked_s = 0.0
+        self._forecast_at = 0.0
 
     def run(self) -> None:
         """Look at every interval of the sweeper."""
@@ -169,9 +171,11 @@ class AlertingThread(threading.Thread):
             self._teller = Teller(self._redis, ledger, channels_of(self._settings.alerts))
             self._watch = ForecastWatch(ledger)
         self._teller.look()
-        if time.monotonic() - self._looked_s > _FORECAST_S:
-            self._looked_s = time.monotonic()
+        if time.monotonic() > self._forecast_at:
+            began = time.monotonic()
             self._watch.look()
+            took_s = time.monotonic() - began
+            self._forecast_at = began + max(_FORECAST_S, took_s / _FORECAST_SHARE)
 
 
 def _settle(

@@ -109,7 +109,7 @@ class BudgetEvent(BaseModel):
 
 def dollars(money: Decimal) -> str:
     """US dollars to read: cents, and below a dollar what there is, to the micro-dollar."""
-    return f"{money:,.2f}" if money >= 1 or not money else f"{money:,.6f}".rstrip("0")
+    return f"{money:,.2f}" if money >= 1 or not money else f"{money:,.6f}"
 
 
 def exact(nano: int) -> str:

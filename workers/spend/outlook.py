@@ -41,15 +41,6 @@ class Outlook:
     standing: Standing
     forecast: Forecast | None
 
-    @property
-    def passes(self) -> bool:
-        """Is it expected to be passed, and is not yet?"""
-        limit = self.standing.budget.limit_usd
-        return (
-            self.forecast is not None
-            and self.forecast.expected_usd > limit > self.standing.spent_usd
-        )
-
 
 class Outlooks:
     """Forecasts for all budgets of one fleet.
@@ -62,9 +53,16 @@ class Outlooks:
         self._redis: Any = ledger.redis
         self._book = BudgetBook(ledger)
 
-    def look(self) -> tuple[dt.datetime, list[Outlook]]:
-        """Now by Redis' clock, by which sums are kept; and every budget."""
-        standings = self._book.standings()
+    def look(self, *, watched: bool = False) -> tuple[dt.datetime, list[Outlook]]:
+        """Now by Redis' clock, by which sums are kept; and every budget, or the ``watched`` ones.
+
+        Those are the ones that want to be forecast and are not used up.
+        """
+        standings = [
+            standing
+            for standing in self._book.standings()
+            if not watched or (standing.budget.forecast and standing.share < 1)
+        ]
         with answering(self._redis):
             seconds, micros = cast("tuple[int, int]", self._redis.time())
         now = dt.datetime.fromtimestamp(seconds + micros / 1e6, dt.UTC)
@@ -120,17 +118,18 @@ class ForecastWatch:
         self._foresee = self._scripts.load("pixfleet.workers.spend", "foresee")
 
     def look(self) -> list[BudgetEvent]:
-        """Look at every budget that wants it; what was said now.
+        """Look at every budget that wants it; what was said just now.
 
         Raises:
             LedgerUnavailableError: Redis did not answer.
         """
-        now, outlooks = self._outlooks.look()
+        now, outlooks = self._outlooks.look(watched=True)
         said: list[BudgetEvent] = []
         for outlook in outlooks:
-            if outlook.standing.budget.forecast and outlook.passes and outlook.forecast:
-                event = _event(outlook.standing, outlook.forecast, now)
-                lasts_s = math.ceil((outlook.standing.ends_at - now).total_seconds()) + 1
+            standing, seen = outlook.standing, outlook.forecast
+            if seen and seen.expected_usd > standing.budget.limit_usd:
+                event = _event(standing, seen, now)
+                lasts_s = math.ceil((standing.ends_at - now).total_seconds()) + 1
                 row = event.model_dump_json(by_alias=True)
                 if self._scripts.ask(self._foresee, event.id, lasts_s, row):
                     said.append(event)
