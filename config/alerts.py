@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Final
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, SecretStr
@@ -13,12 +13,15 @@ from .signature import keys_of
 from .urls import split_web
 
 
+_LONGEST_URL: Final = 2_000
+
+
 def _address(value: SecretStr) -> SecretStr:
     url = value.get_secret_value()
     parts = split_web(url)
     try:
         fits = parts is not None and bool(urlsplit(url).hostname) and "@" not in parts[1]
-        fits = fits and urlsplit(url).port != 0  # which raises for what is none
+        fits = fits and urlsplit(url).port != 0 and len(url) <= _LONGEST_URL  # .port may raise
     except ValueError:
         fits = False
     if url and not fits:

@@ -7,7 +7,6 @@ import hashlib
 import http.client
 import json
 import time
-from dataclasses import replace
 from ipaddress import ip_network
 from typing import TYPE_CHECKING, Final, Protocol
 from urllib.parse import urlsplit
@@ -119,7 +118,7 @@ class WebhookChannel:
         where = "://".join((split_web(self._url) or ("", ""))[:2])
         try:
             answer = exchange(
-                replace(read_url(self._url, rules), url=where),
+                read_url(self._url, rules),
                 rules,
                 deadline=time.monotonic() + self._timeout_s,
                 max_bytes=0,
