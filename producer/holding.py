@@ -5,7 +5,8 @@ from __future__ import annotations
 import datetime as dt
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Self, cast
+from decimal import Decimal
+from typing import TYPE_CHECKING, Final, Self, cast
 
 from pixfleet.config import keys
 from pixfleet.config.prices import from_nano
@@ -14,9 +15,9 @@ from .connection import answering
 from .desk import PENDING
 
 if TYPE_CHECKING:
-    from decimal import Decimal
-
     from .ledger import JobStatus, Ledger
+
+_CENT: Final = Decimal("0.01")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +52,9 @@ class Hold:
     def text(self) -> str:
         """Whose it is, how it stands, until when, and how to go on before that."""
         bulk = " for bulk jobs" if self.rung == "essential" else ""
+        spent = f"{self.spent_usd:.6f}" if self.spent_usd >= _CENT else f"{self.spent_usd:f}"
         return (
-            f"the budget of {self.owner} is closed{bulk}: {self.spent_usd:.6f} of "
+            f"the budget of {self.owner} is closed{bulk}: {spent} of "
             f"{self.limit_usd.normalize():f} USD are spent this {self.period}. It opens at "
             f"{self.ends_at:%Y-%m-%dT%H:%M:%SZ}, or when it is raised: pixfleet budget set "
             f"{self.owner} --period {self.period} --limit USD"
