@@ -172,6 +172,8 @@ def submit(
         for _ in client.submit_many(jobs, patience_s=patience_s):
             count += 1
     except (BacklogFullError, BudgetClosedError) as error:
+        if not count:
+            raise
         refusal = error
     client.close_batch(batch, output=target, title=", ".join(map(shown, sources)))
     if refusal:
