@@ -23,6 +23,7 @@ interactive jobs; nothing."""
 FLEET: Final = "fleet"
 _NAME: Final = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
 _OWNER: Final = re.compile(rf"fleet|(tenant|recipe):{_NAME}")
+_HEAD: Final = re.compile(r"\s*\[\[\s*budget\s*\]\]")
 _LEAST_USD: Final = Decimal("0.000001")
 _MOST_USD: Final = Decimal(1_000_000)
 
@@ -87,7 +88,7 @@ class Budget(Frozen):
 
     @model_validator(mode="after")
     def _in_order(self) -> Self:
-        given = [share for share in (self.thrifty_at, self.essential_at, self.closed_at) if share]
+        given = [share for share in self.rungs_at if share]
         if given != sorted(given):
             raise ValueError("thrifty_at, essential_at and closed_at must not fall")
         return self
@@ -97,12 +98,17 @@ class Budget(Frozen):
         """``owner|period``; an owner has one budget of each period."""
         return f"{self.owner}|{self.period}"
 
+    @property
+    def rungs_at(self) -> tuple[float | None, ...]:
+        """The shares of the limit from which it is thrifty, essential and closed."""
+        return self.thrifty_at, self.essential_at, self.closed_at
+
     def row(self) -> str:
         """As the ledger keeps it: the model, and its thresholds in nano-dollars for the scripts."""
         limit = self.limit_usd
         rungs = [
             None if share is None else to_nano(limit * Decimal(str(share)))
-            for share in (self.thrifty_at, self.essential_at, self.closed_at)
+            for share in self.rungs_at
         ]
         return json.dumps(
             {
@@ -139,7 +145,8 @@ def load_budgets(path: str | Path) -> list[Budget]:
         BudgetError: missing, faulty, or two budgets of one owner and period.
     """
     try:
-        document = tomllib.loads(Path(path).read_text(encoding="utf-8"))
+        text = Path(path).read_text(encoding="utf-8")
+        document = tomllib.loads(text)
     except OSError as error:
         raise BudgetError(f"{path} cannot be read: {error.strerror}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
@@ -148,13 +155,16 @@ def load_budgets(path: str | Path) -> list[Budget]:
     if document or not isinstance(tables, list):
         named = ", ".join(sorted(document)) or "budget"
         raise BudgetError(f"{path}: {named}: write each budget as a table [[budget]]")
+    heads = [n for n, line in enumerate(text.split("\n"), 1) if _HEAD.match(line)]
     budgets: dict[str, Budget] = {}
-    for place, table in enumerate(tables, 1):
-        budget = make_budget(table, f"{path}: budget {place}")
+    for place, table in enumerate(tables):
+        line = f", line {heads[place]}" if len(heads) == len(tables) else ""
+        where = f"{path}{line}: budget {place + 1}"
+        budget = make_budget(table, where)
         if budget.id in budgets:
             raise BudgetError(
-                f"{path}: budget {place}: {budget.owner} has a budget for the {budget.period} "
-                "already; keep one of the two"
+                f"{where}: {budget.owner} has a budget for the {budget.period} already; keep one "
+                "of the two"
             )
         budgets[budget.id] = budget
     return list(budgets.values())

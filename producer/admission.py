@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import datetime as dt
-import json
 import time
 from typing import TYPE_CHECKING, Final
 
-from pixfleet.config.prices import from_nano
+from .holding import Hold
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -43,19 +41,12 @@ class BudgetClosedError(RuntimeError):
     http_status: Final = 402
 
     def __init__(self, refused: int, closed: str, retry_after_s: float) -> None:
-        found = json.loads(closed)
-        self.budget: str = found["id"]
-        self.spent_usd = from_nano(int(found["spent_nano_usd"]))
-        self.limit_usd = from_nano(int(found["limit_nano_usd"]))
+        hold = Hold.read(closed)
+        self.budget = f"{hold.owner}|{hold.period}"
+        self.spent_usd = hold.spent_usd
+        self.limit_usd = hold.limit_usd
         self.retry_after_s = retry_after_s
-        owner, _, period = self.budget.partition("|")
-        ends = dt.datetime.fromtimestamp(found["ends_at"], dt.UTC)
-        super().__init__(
-            f"{refused} jobs were refused: the budget of {owner} is closed, "
-            f"{self.spent_usd:.6f} of {self.limit_usd.normalize():f} USD are spent this {period}. "
-            f"It opens at {ends:%Y-%m-%dT%H:%M:%SZ}, or when it is raised: pixfleet budget set "
-            f"{owner} --period {period} --limit USD"
-        )
+        super().__init__(f"{refused} jobs were refused: {hold.text}")
 
 
 def admit(

@@ -7,16 +7,12 @@ Data on stdout (``--json``), messages on stderr. Exit 0 done, 1 some images fail
 from __future__ import annotations
 
 import sys
-import time
 import uuid
-from dataclasses import asdict
 from importlib.metadata import entry_points, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from pixfleet.config.contract import ImageJob
 from pixfleet.config.recipes import (
@@ -27,7 +23,7 @@ from pixfleet.config.recipes import (
 from pixfleet.config.settings import SettingsError
 from pixfleet.config.urls import shown, split_web
 
-from . import cli_jobs
+from . import cli_follow, cli_jobs
 from .admission import BacklogFullError, BudgetClosedError
 from .cli_picture import picture
 from .cli_queues import queues_app
@@ -52,16 +48,13 @@ from .terminal import (
     print_error,
     print_json,
     producer,
-    utc,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from pixfleet.config.contract import Recipe
-    from pixfleet.config.results import Manifest
 
-    from .ledger import BatchStatus
     from .sources import Source
 
 Queue = Literal["interactive", "bulk"]
@@ -115,6 +108,7 @@ app.command()(picture)
 app.command()(workers)
 app.command()(drain)
 cli_jobs.register(app)
+cli_follow.register(app)
 
 
 @app.command()
@@ -178,6 +172,8 @@ def submit(
         for _ in client.submit_many(jobs, patience_s=patience_s):
             count += 1
     except (BacklogFullError, BudgetClosedError) as error:
+        if not count:
+            raise
         refusal = error
     client.close_batch(batch, output=target, title=", ".join(map(shown, sources)))
     if refusal:
@@ -190,89 +186,6 @@ def submit(
         messages.print(f"{count} jobs queued; follow them with: pixfleet wait {batch}")
     if not client.ledger.workers():
         messages.print("no worker is running yet: `pixfleet up` starts one")
-
-
-@app.command()
-def status(
-    id_: Annotated[str, typer.Argument(metavar="ID", help="a job's or a batch's id")],
-    broker: BrokerOption = None,
-    json_: JsonOption = False,
-) -> None:
-    """Show where a job or a batch stands."""
-    client = producer(broker)
-    batch = client.batch(id_)
-    if batch.submitted:
-        _print_batch(batch, json_=json_)
-        return
-    job = client.ledger.status(id_)
-    manifest = client.ledger.manifest(id_)
-    if json_:
-        print_json(
-            asdict(job) | {"manifest": manifest.model_dump(mode="json") if manifest else None}
-        )
-        return
-    table = Table(show_header=False, box=None)
-    for name, value in asdict(job).items():
-        shown = utc(value) if name.endswith("_at") and value else value
-        table.add_row(name.replace("_", " "), str(shown) if shown not in (None, "") else "–")
-    Console().print(table)
-    if manifest:
-        _print_failures(manifest)
-
-
-@app.command()
-def wait(
-    id_: Annotated[str, typer.Argument(metavar="ID", help="a job's or a batch's id")],
-    timeout_s: Annotated[
-        float, typer.Option(metavar="SECONDS", min=0, help="how long to wait at most")
-    ] = 3600,
-    broker: BrokerOption = None,
-    json_: JsonOption = False,
-) -> None:
-    """Wait for the end of a job or a batch.
-
-    Exit code 0: all done, 1: something failed, or the time was up.
-    """
-    client = producer(broker)
-    batch = client.batch(id_)
-    if not batch.submitted:
-        manifest = client.ledger.wait(id_, timeout_s)
-        if json_:
-            print_json(manifest.model_dump(mode="json"))
-        else:
-            messages.print(f"{manifest.status}: {len(manifest.variants)} variants")
-            _print_failures(manifest)
-        raise typer.Exit(0 if manifest.status == "done" else FAILED)
-    deadline = time.monotonic() + timeout_s
-    with messages.status("waiting") as shown:  # on a terminal only
-        while not batch.summarized:
-            if time.monotonic() > deadline:
-                raise ResultTimeoutError(
-                    f"batch {id_}: {batch.ended} of {batch.submitted} jobs ended in "
-                    f"{timeout_s:g} s; is a worker running? `pixfleet doctor` tells"
-                )
-            shown.update(f"{batch.ended} of {batch.submitted} jobs ended, {batch.failed} failed")
-            time.sleep(0.2)
-            batch = client.batch(id_)
-    _print_batch(batch, json_=json_)
-    raise typer.Exit(FAILED if batch.failed else 0)
-
-
-def _print_batch(batch: BatchStatus, *, json_: bool) -> None:
-    if json_:
-        print_json(asdict(batch) | {"ended": batch.ended})
-        return
-    state = "ended" if batch.closed and batch.ended >= batch.submitted else "running"
-    text = f"{state}: {batch.done} done, {batch.failed} failed of {batch.submitted}"
-    sys.stdout.write(f"{text}; {batch.variants} variants, {batch.bytes_out} bytes\n")
-    if batch.problem:
-        messages.print(f"the summary could not be written: {batch.problem}")
-
-
-def _print_failures(manifest: Manifest) -> None:
-    for failure in manifest.failures:
-        where = f" ({failure.variant})" if failure.variant else ""
-        messages.print(f"{failure.code}{where}: {failure.message}; {failure.hint}")
 
 
 def _version(asked: bool) -> None:  # noqa: FBT001 (typer calls it so)

@@ -14,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from .desk import ENDS, PENDING, STATES, JobDesk
+from .holding import holds, holds_job
 from .terminal import (
     FAILED,
     BrokerOption,
@@ -50,7 +51,8 @@ def jobs(
     Without --state: everything but what is done. Of ended jobs the newest 10,000 of each kind (of
     done ones 1,000) are listed, as long as their results are kept.
     """
-    desk = JobDesk(_ledger(broker))
+    ledger = _ledger(broker)
+    desk = JobDesk(ledger)
     wanted: tuple[JobState, ...] = (
         (state,) if state else tuple(name for name in STATES if name != "done")
     )
@@ -61,6 +63,9 @@ def jobs(
         return
     if rows:
         _print_rows(rows)
+    waiting = {(row.tenant, row.recipe, row.queue) for row in rows if row.state in PENDING}
+    for text in sorted({hold.text for kind in waiting if (hold := holds(ledger, *kind))}):
+        messages.print(text, soft_wrap=True)
     messages.print(", ".join(f"{count} {name}" for name, count in numbers.items() if count))
     if len(rows) == limit:
         messages.print(f"the first {limit}; --limit shows more")
@@ -90,6 +95,8 @@ def job(
     for name in ("id", "state", "tenant", "recipe", "source", "queue", "batch"):
         facts.add_row(name, str(getattr(status, name)))
     facts.add_row("submitted", utc(status.submitted_at))
+    if hold := holds_job(ledger, status):
+        facts.add_row("held", hold.text)
     Console().print(facts)
     Console().print(_timeline(status, attempts))
     for failure in failures:
@@ -187,7 +194,8 @@ def _print_rows(rows: list[JobStatus]) -> None:
         age, attempts = _span(now - row.submitted_at), f"{row.attempts} attempts"
         facts = (row.id, row.state.ljust(states), attempts, age.rjust(6), row.tenant)
         console.print(Text("  ".join(facts), style="bold"), soft_wrap=True)
-        console.print(Text(f"    {row.source}" + (f"  {row.why}" if row.why else "")))
+        why = f"held by the budget of {row.held_by}" if row.held_by else row.why
+        console.print(Text(f"    {row.source}" + (f"  {why}" if why else "")))
 
 
 def _timeline(status: JobStatus, attempts: list[Attempt]) -> Table:

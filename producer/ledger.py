@@ -274,9 +274,11 @@ class Ledger:
             status = self.status(job_id)
             left_s = deadline - time.monotonic()
             if left_s <= 0:
+                why = "is a worker running? `pixfleet doctor` tells"
+                if status.held_by:
+                    why = f"the budget of {status.held_by} holds it; `pixfleet budget` shows it"
                 raise ResultTimeoutError(
-                    f"job {job_id} is {status.state} after {timeout_s:g} s; "
-                    "is a worker running? `pixfleet doctor` tells"
+                    f"job {job_id} is {status.state} after {timeout_s:g} s; {why}"
                 )
             time.sleep(min(pause_s, left_s))
             pause_s = min(pause_s * 1.5, _POLL_MOST_S)

@@ -104,17 +104,26 @@ local function budgets_of(owner)
   return found
 end
 
--- The tightest of some owners' budgets: its rung, and the budget.
+-- The tightest of some owners' budgets: its rung, and the budget; of several the one that lasts.
 local function tightest(owners)
   local rung, worst = 0, nil
   for _, owner in ipairs(owners) do
     for _, budget in ipairs(budgets_of(owner)) do
-      if budget.rung > rung then
+      if budget.rung > rung
+        or worst and budget.rung == rung and budget.period[2] > worst.period[2]
+      then
         rung, worst = budget.rung, budget
       end
     end
   end
   return rung, worst
+end
+
+-- A budget as producers are told of it.
+local function shown(budget)
+  return cjson.encode({id = budget.id, rung = RUNGS[budget.rung],
+    spent_nano_usd = whole(budget.spent), limit_nano_usd = whole(budget.row.limit),
+    ends_at = budget.period[2]})
 end
 
 local function holds(rung, queue)
@@ -134,31 +143,52 @@ local function holder(tenant, recipe, queue)
   return nil, rung
 end
 
+-- Puts down what people are to be told of a budget; what nobody ever fetches is not kept for ever.
+local function tell(budget, kind, from, to)
+  local limit = budget.row.limit
+  redis.call('RPUSH', K.ALERTS, cjson.encode({
+    id = budget.id .. '|' .. budget.period[1] .. '|' .. stamp, at = now,
+    owner = string.match(budget.id, '^(.*)|'), period = string.match(budget.id, '|(.*)$'),
+    kind = kind, from = RUNGS[from], to = RUNGS[to],
+    share = math.floor(budget.spent / limit * 10000 + 0.5) / 10000,
+    spent_nano_usd = whole(budget.spent), limit_nano_usd = whole(limit),
+    ends_at = budget.period[2]}))
+  redis.call('LTRIM', K.ALERTS, -1000, -1)
+end
+
+local function said_of(id)
+  return cjson.decode(redis.call('HGET', K.RUNGS, id) or '{"period": "", "rung": 0, "alerts": 0}')
+end
+
+-- How many jobs an owner's budget keeps from their turn, where it holds them.
+local function held_back(owner, queue)
+  local tenants, count = {string.match(owner, '^tenant:(.*)$')}, 0
+  if owner == 'fleet' then
+    tenants = redis.call('LRANGE', K.TURNS .. queue, 0, -1)
+  end
+  for _, tenant in ipairs(tenants) do
+    count = count + redis.call('LLEN', K.WAITING .. queue .. ':' .. tenant)
+  end
+  return count
+end
+
 -- What has changed at an owner's budgets since it was last said is put down to be told, once.
 local function announce(owner)
   judged[owner] = nil
   for _, budget in ipairs(budgets_of(owner)) do
-    local said = cjson.decode(redis.call('HGET', K.RUNGS, budget.id)
-      or '{"period": "", "rung": 0, "alerts": 0, "count": 0}')
-    local before = said.rung
-    local passed, alerts = 0, said.period == budget.period[1] and said.alerts or 0
+    local said, name = said_of(budget.id), budget.period[1]
+    local passed, alerts = 0, said.period == name and said.alerts or 0
     for _, threshold in ipairs(budget.row.alerts) do
       passed = passed + (budget.spent >= threshold and 1 or 0)
     end
-    local kind = budget.rung ~= before and 'rung' or passed > alerts and 'alert'
+    local kind = budget.rung ~= said.rung and 'rung' or passed > alerts and 'alert'
     if kind then
-      said.count = said.count + 1
-      local limit = budget.row.limit
-      redis.call('RPUSH', K.ALERTS, cjson.encode({
-        id = budget.id .. '|' .. budget.period[1] .. '|' .. said.count,
-        at = now, owner = owner, period = string.match(budget.id, '|(.*)$'), kind = kind,
-        from = RUNGS[before], to = RUNGS[budget.rung],
-        share = math.floor(budget.spent / limit * 10000 + 0.5) / 10000,
-        spent_nano_usd = whole(budget.spent), limit_nano_usd = whole(limit), ends_at = budget.period[2]}))
+      tell(budget, kind, said.rung, budget.rung)
     end
-    if kind or passed ~= said.alerts or said.period ~= budget.period[1] then
-      redis.call('HSET', K.RUNGS, budget.id, cjson.encode({period = budget.period[1],
-        rung = budget.rung, alerts = passed, count = said.count}))
+    if kind or passed ~= said.alerts or said.period ~= name then
+      local since = budget.rung == said.rung and said.since or now
+      redis.call('HSET', K.RUNGS, budget.id,
+        cjson.encode({period = name, rung = budget.rung, since = since, alerts = passed}))
     end
   end
 end

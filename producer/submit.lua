@@ -11,13 +11,15 @@ if redis.call('EXISTS', key) == 1 then
 end
 local rung, budget = tightest({'fleet', 'tenant:' .. tenant, 'recipe:' .. ARGV[3]})
 if rung == 3 and ARGV[9] == '0' then
-  return {-2, math.ceil(budget.period[2] - now), cjson.encode({id = budget.id,
-    spent_nano_usd = whole(budget.spent), limit_nano_usd = whole(budget.row.limit), ends_at = budget.period[2]}), sent}
+  return {-2, math.ceil(budget.period[2] - now), shown(budget), sent}
 end
 if MAX_BACKLOG > 0 and ARGV[9] == '0' then
   local backlog = 0
   for _, count in ipairs(redis.call('HVALS', K.BACKLOG)) do
     backlog = backlog + tonumber(count)
+  end
+  for _, place in ipairs(redis.call('SMEMBERS', K.HOLDERS)) do
+    backlog = backlog + redis.call('ZCARD', K.HELD .. place)
   end
   if backlog >= MAX_BACKLOG then
     local pace = redis.call('HMGET', K.PACE, 'per_s', 'minute')

@@ -23,7 +23,7 @@ USAGE: Final = 2
 CLOSED: Final = 3
 _TENANT: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
-messages = Console(stderr=True, highlight=False, markup=False)
+messages = Console(stderr=True, highlight=False, markup=False, emoji=False)
 BrokerOption = Annotated[
     str | None,
     typer.Option(

@@ -5,14 +5,15 @@ from __future__ import annotations
 import datetime as dt
 import sys
 from contextlib import contextmanager
+from decimal import Decimal
 from pathlib import Path  # noqa: TC003 (typer reads annotations at run time)
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
-from pixfleet.config.budgets import BudgetError, Period, load_budgets, make_budget
+from pixfleet.config.budgets import RUNGS, BudgetError, Period, load_budgets, make_budget
 from pixfleet.producer.terminal import BrokerOption, JsonOption, fail, messages, print_json
 
 from .cli_alerts import alerts, forecast, ledger_of, print_troubles, try_channels
@@ -30,7 +31,8 @@ budget_app = typer.Typer(
 OwnerArgument = Annotated[
     str, typer.Argument(metavar="OWNER", help="fleet, tenant:NAME or recipe:NAME")
 ]
-_COLOURS = {"normal": "green", "thrifty": "yellow", "essential": "dark_orange", "closed": "red"}
+_BAR: Final = 12
+_COLOURS: Final = dict(zip(RUNGS, ("green", "yellow", "dark_orange", "red"), strict=True))
 
 
 def _share(text: str) -> float | None:
@@ -43,7 +45,8 @@ def _share(text: str) -> float | None:
 
 
 def _shares(text: str) -> tuple[float, ...]:
-    return tuple(found for part in text.split(",") if part and (found := _share(part)))
+    shares = [_share(part.strip()) for part in text.split(",") if part.strip() != "never"]
+    return tuple(share for share in shares if share is not None)
 
 
 @contextmanager
@@ -78,6 +81,20 @@ def list_budgets(broker: BrokerOption = None, json_: JsonOption = False) -> None
         messages.print("no budgets; set one: pixfleet budget set fleet --limit 25 --period month")
 
 
+@budget_app.command()
+def show(owner: OwnerArgument, broker: BrokerOption = None, json_: JsonOption = False) -> None:
+    """Show the budgets of one owner: each threshold, and how far it is."""
+    with _book(broker) as book:
+        found = [one for one in book.standings() if one.budget.owner == owner]
+    if not found:
+        fail(f"{owner} has no budget; `pixfleet budget` lists those that there are")
+    if json_:
+        print_json([_document(standing) for standing in found])
+        return
+    for one in found:
+        Console(file=sys.stdout).print(_facts(one))
+
+
 @budget_app.command("set")
 def set_budget(
     owner: OwnerArgument,
@@ -93,7 +110,7 @@ def set_budget(
         str, typer.Option(metavar="SHARE", help="from here on jobs are refused; or never")
     ] = "1.0",
     alert: Annotated[
-        str, typer.Option(metavar="SHARES", help="alert when spend passes them")
+        str, typer.Option(metavar="SHARES", help="alert when spend passes them; or never")
     ] = "0.5,0.8,1.0",
     forecast: Annotated[
         bool, typer.Option(help="alert when the period's end is expected beyond the limit")
@@ -193,25 +210,53 @@ def apply_budgets(
 
 def _table(standings: list[Standing]) -> Table:
     table = Table(box=None, header_style="dim", pad_edge=False)
-    for column in ("owner", "period", "limit", "spent", "", "now", "held", "ends in"):
+    for column in ("owner", "period", "limit", "spent", "", "", "now", "held", "ends in"):
         table.add_column(
             column, justify="left" if column in ("owner", "period", "now") else "right"
         )
     for one in standings:
         colour = _COLOURS[one.rung]
-        left = one.ends_at - dt.datetime.now(dt.UTC)
-        hours, days = left.seconds // 3600, left.days
         table.add_row(
             one.budget.owner,
             one.budget.period,
             dollars(one.budget.limit_usd),
             dollars(one.spent_usd),
+            _bar(one.share, colour),
             f"[{colour}]{100 * one.share:.0f}%[/]",
             f"[{colour}]{one.rung}[/]",
             f"{one.held:,}" if one.held else "",
-            f"{days}d {hours:02}h" if days else f"{hours}h {left.seconds % 3600 // 60:02}m",
+            _left(one),
         )
     return table
+
+
+def _bar(share: float, colour: str) -> str:
+    filled = min(_BAR, round(share * _BAR))
+    return f"[{colour}]{'━' * filled}[/][dim]{'━' * (_BAR - filled)}[/]"
+
+
+def _facts(one: Standing) -> Table:
+    budget = one.budget
+    table = Table(box=None, show_header=False, pad_edge=False)
+    now = f"[{_COLOURS[one.rung]}]{one.rung}[/]"
+    since = f" since {one.since:%Y-%m-%dT%H:%M:%SZ}" if one.rung != "normal" else ""
+    table.add_row(f"{budget.owner}, {budget.period}", now + since)
+    spent, limit = dollars(one.spent_usd), dollars(budget.limit_usd)
+    table.add_row("spent", f"{spent} of {limit} USD, {100 * one.share:.0f}%")
+    for rung, share in zip(RUNGS[1:], budget.rungs_at, strict=True):
+        if share is not None:
+            at_usd = budget.limit_usd * Decimal(str(share))
+            table.add_row(f"{rung} from", f"{100 * share:g}%, {dollars(at_usd)} USD")
+    table.add_row("alerts at", ", ".join(f"{100 * share:g}%" for share in budget.alert_at) or "–")
+    table.add_row("jobs held", f"{one.held:,}")
+    table.add_row("ends", f"{one.ends_at:%Y-%m-%dT%H:%M:%SZ}, in {_left(one)}")
+    return table
+
+
+def _left(one: Standing) -> str:
+    left = max(dt.timedelta(0), one.ends_at - dt.datetime.now(dt.UTC))
+    hours, days = left.seconds // 3600, left.days
+    return f"{days}d {hours:02}h" if days else f"{hours}h {left.seconds % 3600 // 60:02}m"
 
 
 def _document(standing: Standing) -> dict[str, Any]:
@@ -220,6 +265,7 @@ def _document(standing: Standing) -> dict[str, Any]:
         "spent_usd": f"{standing.spent_usd:f}",
         "share": round(standing.share, 6),
         "rung": standing.rung,
+        "since": standing.since.isoformat(),
         "held": standing.held,
         "ends_at": standing.ends_at.isoformat(),
     }

@@ -108,6 +108,6 @@ def _fleet(broker: str | None, *, json_: bool) -> None:
         sys.stdout.write("".join(f"not well: {ailment}\n" for ailment in found.ailments))
         sys.stdout.write(
             f"{found.workers} workers alive, {found.running} jobs in work, {found.waiting} "
-            f"waiting, {found.overdue} whose lease is over\n"
+            f"waiting, {found.held} held by budgets, {found.overdue} whose lease is over\n"
         )
     raise typer.Exit(FAILED if found.ailments else 0)

@@ -14,10 +14,12 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 import numpy as np
 
 from pixfleet.config import keys
+from pixfleet.config.budgets import BudgetError, load_budgets
 from pixfleet.config.prices import load_prices
 from pixfleet.config.settings import Settings, SettingsError
 from pixfleet.config.state import running_broker, state_dir
 from pixfleet.producer.connection import LedgerUnavailableError, answering, connect
+from pixfleet.producer.ledger import Ledger
 from pixfleet.producer.sqs import SqsUnavailableError
 
 from .embedded import BrokerError, find_server
@@ -28,6 +30,7 @@ from .imaging.encode import EncodeRequest, FormatFailure, encode_variant
 from .imaging.faces import FacesUnavailableError, detector_name
 from .imaging.header import Limits, read_header
 from .runtime import store_url
+from .spend.budgets import BudgetBook
 from .spend.detection import charged
 from .spend.price_rows import complaint, rows_of
 from .storage.objects import ObjectStore
@@ -74,6 +77,7 @@ def examine(broker: str | None) -> Iterator[Finding]:
         yield from _broker(settings) if named else (_NO_BROKER,)
         if settings.broker.on_sqs:
             yield _queues(settings)
+        yield from _budgets(settings, named=bool(named))
         yield _store(settings)
         yield _prices(settings)
     yield _embedded()
@@ -133,6 +137,29 @@ def _queues(settings: Settings) -> Finding:
         said = f"not as they should be: {', '.join(sorted(differing))}"
         return Finding("queues", "bad", said, "pixfleet queues check, pixfleet queues create")
     return Finding("queues", "ok", "on SQS, as they should be")
+
+
+def _budgets(settings: Settings, *, named: bool) -> Iterator[Finding]:
+    """The file, and every budget that holds jobs back."""
+    if file := settings.spend.budgets:
+        try:
+            found = len(load_budgets(file))
+            yield Finding("budgets", "ok", f"{found} in {file}")
+        except BudgetError as error:
+            mend = "mend it; until then the budgets stay as they were"
+            yield Finding("budgets", "bad", str(error), mend)
+    if not named:
+        return
+    try:
+        standings = BudgetBook(Ledger(connect(settings.ledger_url))).standings()
+    except (LedgerUnavailableError, SettingsError):
+        return  # said of the broker
+    for one in standings:
+        if one.rung in ("essential", "closed"):
+            said = f"{one.budget.owner}, {one.budget.period}: {one.rung}, {one.held} jobs held"
+            owner, period = one.budget.owner, one.budget.period
+            mend = f"pixfleet budget set {owner} --period {period} --limit USD"
+            yield Finding("budgets", "note", said, mend)
 
 
 def _embedded() -> Finding:

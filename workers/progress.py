@@ -116,7 +116,9 @@ def print_result(result: RunResult) -> None:
     if not console.is_terminal:
         console.width = 1000  # a pipe has no width: paths stay whole
     console.print(table)
-    if summary.images and summary.failed:
+    if result.closed:
+        messages.print(f"{summary.failed} of {summary.images} images were not begun, or failed")
+    elif summary.images and summary.failed:
         messages.print(f"{summary.failed} of {summary.images} images failed: the report says why")
 
 

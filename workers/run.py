@@ -9,16 +9,18 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from pixfleet.config import keys
+from pixfleet.config.queues import BULK
 from pixfleet.config.settings import Settings
 from pixfleet.config.urls import shown
+from pixfleet.producer.admission import BudgetClosedError
 from pixfleet.producer.cli import jobs_of
 from pixfleet.producer.client import Producer
 from pixfleet.producer.desk import JobDesk
+from pixfleet.producer.holding import holds
 from pixfleet.producer.sources import find_sources
 
 from .embedded import EmbeddedBroker
 from .fleet.process import WorkerProcess
-from .spend.budgets import BudgetBook
 from .summary import totals
 
 if TYPE_CHECKING:
@@ -35,6 +37,7 @@ _LOOK_S: Final = 1.0
 """Between two looks at budgets."""
 _RESTARTS: Final = 3
 _RUN_PREFIX: Final = "run-"
+_REMEMBERED: Final = "What is done is remembered: the same command goes on from there"
 
 
 class RunFailedError(RuntimeError):
@@ -145,13 +148,19 @@ def _follow(
         recipe=order.recipe,
         batch=batch,
         tenant=order.tenant,
-        queue="bulk",
+        queue=BULK,
     )
-    for _ in producer.submit_many(jobs):
-        pass
+    closed, count = "", 0
+    try:
+        for _ in producer.submit_many(jobs):
+            count += 1
+    except BudgetClosedError as error:
+        if not count:
+            raise
+        closed = f"{error}. {_REMEMBERED}"
+        JobDesk(producer.ledger).cancel_batch(batch)
     producer.close_batch(batch, output=order.out, title=shown(order.source))
     restarts = 0
-    closed = ""
     looked_s = first_s
     while True:
         status = producer.batch(batch)
@@ -160,7 +169,7 @@ def _follow(
             break
         if not closed and time.monotonic() - looked_s > _LOOK_S:
             looked_s = time.monotonic()
-            closed = held_up(producer.ledger, order)
+            closed = _held_up(producer.ledger, order)
             if closed:  # nobody would be there when it opens
                 JobDesk(producer.ledger).cancel_batch(batch)
         if worker.exit_code is not None:
@@ -185,19 +194,10 @@ def _follow(
     )
 
 
-def held_up(ledger: Ledger, order: Order) -> str:
+def _held_up(ledger: Ledger, order: Order) -> str:
     """The budget that lets none of the order's jobs begin, in words; empty while there is none."""
-    owners = ("fleet", f"tenant:{order.tenant}", f"recipe:{order.recipe.name}")
-    for one in BudgetBook(ledger).standings():
-        if one.budget.owner in owners and one.rung in ("essential", "closed"):
-            return (
-                f"the budget of {one.budget.owner} for the {one.budget.period} is {one.rung}: "
-                f"{one.spent_usd:.6f} of {one.budget.limit_usd:f} USD are spent. What is done is "
-                f"remembered; the same command goes on after {one.ends_at:%Y-%m-%dT%H:%M:%SZ}, or "
-                f"when it is raised: pixfleet budget set {one.budget.owner} --period "
-                f"{one.budget.period} --limit USD"
-            )
-    return ""
+    hold = holds(ledger, order.tenant, order.recipe.name, BULK)
+    return f"{hold.text}. {_REMEMBERED}" if hold else ""
 
 
 def _cancel_abandoned(producer: Producer) -> None:

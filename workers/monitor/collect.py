@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING
 from pixfleet.config import keys
 from pixfleet.config.prices import from_nano
 from pixfleet.config.queues import HOMES
+from pixfleet.config.settings import QueueSettings
 from pixfleet.producer.connection import answering
+from pixfleet.producer.scripts import Scripts
 
 if TYPE_CHECKING:
     from decimal import Decimal
@@ -25,9 +27,9 @@ class Reading:
     at_s: float
     """UTC seconds"""
     queued: dict[str, int]
-    """jobs that wait for a worker, by queue"""
+    """jobs that a worker could begin now, by queue"""
     held: int
-    """jobs that their budget holds"""
+    """jobs that wait because a budget holds them back: no machine would help them"""
     running: int
     workers: int
     totals: dict[str, int]
@@ -37,30 +39,26 @@ class Reading:
 
 
 def read_fleet(client: redis.Redis) -> Reading:
-    """Read everything in one round trip.
+    """Read everything in two round trips.
 
     Raises:
         LedgerUnavailableError: Redis did not answer.
     """
     now = time.time()
     day = dt.datetime.now(dt.UTC).date().isoformat()
+    scripts = Scripts(client, QueueSettings(), None)
+    waiting = scripts.ask(scripts.load("pixfleet.workers.monitor", "waiting"), *HOMES)
     pipe = client.pipeline(transaction=False)
-    pipe.hgetall(keys.BACKLOG)
     pipe.zcard(keys.RUNNING)
     pipe.zcount(keys.WORKERS, now - keys.ALIVE_S, "+inf")
     pipe.hgetall(keys.TOTALS)
     pipe.hgetall(f"{keys.OWNED}day:{day}")
-    pipe.smembers(keys.HOLDERS)
     with answering(client):
-        backlog, running, workers, totals, spend, holders = pipe.execute()
-        pipe = client.pipeline(transaction=False)
-        for place in holders:
-            pipe.zcard(keys.HELD + place.decode())
-        held = sum(pipe.execute())
+        running, workers, totals, spend = pipe.execute()
     return Reading(
         at_s=now,
-        queued=dict.fromkeys(HOMES, 0) | _numbers(backlog),
-        held=held,
+        queued=dict(zip(HOMES, waiting[::2], strict=True)),
+        held=sum(waiting[1::2]),
         running=running,
         workers=workers,
         totals=_numbers(totals),

@@ -25,6 +25,8 @@ class FleetHealth:
     workers: int
     running: int
     waiting: int
+    held: int
+    """jobs that wait because a budget holds them back"""
     overdue: int
     """jobs in work whose lease is over and that nobody has put on the queue again"""
     ailments: tuple[str, ...]
@@ -40,7 +42,8 @@ def fleet_health(settings: Settings) -> FleetHealth:
     reading = read_fleet(client)
     with answering(client):
         overdue = int(client.zcount(keys.RUNNING, "-inf", time.time() - _GRACE_S))
-    waiting, most = sum(reading.queued.values()), settings.queue.max_backlog
+    waiting, held = sum(reading.queued.values()), reading.held
+    most = settings.queue.max_backlog
     ailments: list[str] = []
     if not reading.workers:
         ailments.append(f"no worker is alive, and {waiting} jobs wait: start one")
@@ -49,9 +52,9 @@ def fleet_health(settings: Settings) -> FleetHealth:
             f"{overdue} jobs were lost by their workers more than {_GRACE_S:g} s ago and nobody "
             "took them up: no worker or monitor sweeps"
         )
-    if most and waiting >= most:
+    if most and waiting + held >= most:
         ailments.append(
-            f"{waiting} jobs wait, and new ones are refused from {most} (PIXFLEET_QUEUE_MAX_BACKLOG"
-            "): start more workers"
+            f"{waiting} jobs wait, {held} are held by budgets, and new ones are refused from "
+            f"{most} (PIXFLEET_QUEUE_MAX_BACKLOG): start more workers"
         )
-    return FleetHealth(reading.workers, reading.running, waiting, overdue, tuple(ailments))
+    return FleetHealth(reading.workers, reading.running, waiting, held, overdue, tuple(ailments))

@@ -41,12 +41,12 @@ class FleetMetrics:
         if reading is None:
             return
         queued = GaugeMetricFamily(
-            "pixfleet_queued_jobs", "jobs that wait for a worker", labels=["queue"]
+            "pixfleet_queued_jobs", "jobs that a worker could begin now", labels=["queue"]
         )
         for queue, count in reading.queued.items():
             queued.add_metric([queue], count)
         yield queued
-        yield GaugeMetricFamily("pixfleet_held_jobs", "jobs that their budget holds", reading.held)
+        yield GaugeMetricFamily("pixfleet_held_jobs", "jobs that a budget holds back", reading.held)
         yield GaugeMetricFamily("pixfleet_running_jobs", "jobs in work", reading.running)
         yield GaugeMetricFamily("pixfleet_workers", "workers alive", reading.workers)
         for name, field, text in (
@@ -125,6 +125,7 @@ def _figures(reading: Reading, before: Reading | None) -> dict[str, object]:
     images = reading.totals.get("images", 0)
     figures: dict[str, object] = {
         "queued": sum(reading.queued.values()),
+        "held": reading.held,
         "running": reading.running,
         "workers": reading.workers,
         "images": images,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import json
-from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
@@ -14,6 +13,7 @@ import structlog
 from pixfleet.config import keys
 from pixfleet.config.budgets import PERIODS, Budget, BudgetError, Rung, load_budgets
 from pixfleet.config.prices import from_nano
+from pixfleet.config.queues import HOMES
 from pixfleet.producer.connection import answering
 
 if TYPE_CHECKING:
@@ -34,8 +34,10 @@ class Standing:
     spent_usd: Decimal
     """in this period, idle time of machines included where the budget says so"""
     rung: Rung
+    since: dt.datetime
+    """when it came to it, UTC"""
     held: int
-    """jobs that it holds"""
+    """jobs of its owner that wait because of this budget or another of the same owner"""
     ends_at: dt.datetime
     """when the period ends, UTC"""
 
@@ -55,7 +57,9 @@ class BudgetBook:
     def __init__(self, ledger: Ledger) -> None:
         self._redis: Any = ledger.redis
         self._scripts = ledger.scripts
-        self._standings = self._scripts.load("pixfleet.workers.spend", "standings")
+        self._standings, self._dropping = (
+            self._scripts.load("pixfleet.workers.spend", name) for name in ("standings", "drop")
+        )
 
     def put(self, budgets: Iterable[Budget]) -> list[Budget]:
         """Set budgets, in the place of others of the same owner and period; those that changed."""
@@ -76,24 +80,17 @@ class BudgetBook:
 
     def standings(self) -> list[Standing]:
         """Every budget as it stands, by owner and period."""
-        rows = self._scripts.ask(self._standings)
-        with answering(self._redis):
-            places = sorted(cast("set[bytes]", self._redis.smembers(keys.HOLDERS)))
-            pipe = self._redis.pipeline(transaction=False)
-            for place in places:
-                pipe.zcard(keys.HELD + place.decode())
-            held: Counter[str] = Counter()
-            for place, count in zip(places, pipe.execute(), strict=True):
-                held[place.decode().partition("|")[0]] += count
+        rows = self._scripts.ask(self._standings, *HOMES)
         found = [
             Standing(
                 budget=Budget.read(row),
                 spent_usd=from_nano(int(spent)),
                 rung=cast("Rung", rung.decode()),
-                held=held[id_.decode().partition("|")[0]],
+                since=dt.datetime.fromtimestamp(float(since), dt.UTC),
+                held=held,
                 ends_at=dt.datetime.fromtimestamp(ends_at, dt.UTC),
             )
-            for id_, row, spent, rung, ends_at in rows
+            for _, row, spent, rung, since, held, ends_at in rows
         ]
         order = {period: place for place, period in enumerate(PERIODS)}
         return sorted(found, key=lambda one: (one.budget.owner, order[one.budget.period]))
@@ -121,11 +118,7 @@ class BudgetBook:
         _log.info("budgets.read", file=str(file), changed=changed, removed=removed)
 
     def _drop(self, names: list[str]) -> list[str]:
-        with answering(self._redis):
-            gone = [name for name in names if self._redis.hdel(keys.BUDGETS, name)]
-            if gone:
-                self._redis.hdel(keys.RUNGS, *gone)
-        return gone
+        return [name.decode() for name in self._scripts.ask(self._dropping, *names)]
 
 
 class BudgetFile:
