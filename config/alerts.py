@@ -12,7 +12,6 @@ from .access import Secret, prefixed
 from .signature import keys_of
 from .urls import split_web
 
-
 _LONGEST_URL: Final = 2_000
 
 
