@@ -51,7 +51,7 @@ def celery_options(settings: Settings) -> dict[str, Any]:
         "worker_concurrency": worker.children,
         # Long enough to read what a child said before it died; at the default its job waits 10 s.
         "worker_lost_wait": 2,
-        "worker_prefetch_multiplier": 1,
+        "worker_prefetch_multiplier": worker.prefetch,
         "worker_max_tasks_per_child": worker.max_tasks_per_child,
         "worker_max_memory_per_child": worker.max_memory_per_child_kb,
         # Cancelled, a job would be acknowledged and never run again (decisions/0009).

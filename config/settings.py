@@ -114,6 +114,13 @@ class WorkerSettings(BaseSettings):
         validation_alias="PIXFLEET_CONCURRENCY",
         description="children of a worker; 0: one a core that it may use",
     )
+    prefetch: int = Field(
+        default=1,
+        ge=1,
+        le=16,
+        description="messages that a worker holds for each child, the one in work among them; more "
+        "than 1 spares short jobs a wait, and lets long ones wait behind each other",
+    )
     soft_time_limit_s: int = Field(default=240, ge=1, description="seconds; the job then fails")
     hard_time_limit_s: int = Field(default=300, ge=1, description="seconds; the child is killed")
     encode_time_limit_s: float = Field(

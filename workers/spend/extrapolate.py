@@ -178,12 +178,16 @@ def _widening(sampled: int, images: int) -> float:
     unseen = 1 - sampled / images
     free = sampled - 1
     z = NormalDist().inv_cdf(1 - _TAIL)
-    # Student's quantile by its expansion (Abramowitz and Stegun 26.7.5).
+    return math.sqrt(unseen * sampled / free) * student(1 - _TAIL, free) / z
+
+
+def student(probability: float, free: int) -> float:
+    """Student's quantile with ``free`` degrees (Abramowitz and Stegun 26.7.5, its expansion)."""
+    z = NormalDist().inv_cdf(probability)
     terms = (
         z,
         (z**3 + z) / 4,
         (5 * z**5 + 16 * z**3 + 3 * z) / 96,
         (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / 384,
     )
-    student = sum(term / free**power for power, term in enumerate(terms))
-    return math.sqrt(unseen * sampled / free) * student / z
+    return sum(term / free**power for power, term in enumerate(terms))

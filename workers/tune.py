@@ -1,0 +1,347 @@
+"""Experiments on the user's own images and machine, within a given time."""
+
+from __future__ import annotations
+
+import math
+import os
+import tempfile
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from pixfleet.config.prices import load_prices
+from pixfleet.config.settings import Settings
+from pixfleet.producer.sources import Source, find_sources
+
+from .embedded import BrokerError
+from .experiments import concurrency, effort, prefetch, shortest
+from .fleet.memory import FOR_CHILDREN, machine_bytes
+from .fleet.process import WorkerStartError
+from .measurement import NothingMadeError, Way, measure
+from .population import survey
+from .run import RunFailedError
+from .shrinking import Shrinking, shrinking
+from .spend.extrapolate import draw
+from .spend.gain import judge
+from .spend.machine import this_machine
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from pixfleet.config.contract import Recipe
+    from pixfleet.producer.ledger import BatchStatus
+
+    from .experiments import Experiment, Value
+    from .measurement import Figures
+    from .population import Population
+    from .spend.gain import Verdict
+    from .spend.machine import Machine
+
+_ROUNDS: Final = 3
+"""That are planned for; more where there is time."""
+_MOST_ROUNDS: Final = 7
+_MOST_IMAGES: Final = 400
+_SHARES: Final = {"concurrency": 0.5, "encoder effort": 0.35, "prefetch": 0.15}
+"""Of the time that is left after the first look."""
+_DEARER: Final = 1.5
+"""What the efforts that are tried take, on average, of the present one's time; to plan by."""
+_SEED: Final = 0
+
+FAULTS: Final = (RunFailedError, WorkerStartError, BrokerError, NothingMadeError)
+"""That end an experiment, and no other one."""
+
+
+class TimeUpError(RuntimeError):
+    """The time that was given is over."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What a user asks for."""
+
+    source: str
+    recipe: Recipe
+    seconds: float
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What came of an experiment.
+
+    Attributes:
+        experiment: what was tried.
+        images: of each measurement, copies among them.
+        rounds: of each value, by its label; all of the same length.
+        verdict: None: there was no round.
+        notes: what was left out or went wrong.
+    """
+
+    experiment: Experiment
+    images: int
+    rounds: dict[str, list[Figures]] = field(default_factory=dict[str, "list[Figures]"])
+    verdict: Verdict | None = None
+    notes: list[str] = field(default_factory=list[str])
+
+    @property
+    def chosen(self) -> Value | None:
+        """The value to take in place of the present one; None: none is surely better."""
+        if self.verdict is None or self.verdict.chosen == self.experiment.present:
+            return None
+        return next(one for one in self.experiment.values if one.label == self.verdict.chosen)
+
+
+@dataclass(slots=True)
+class Tuning:
+    """The answer.
+
+    Attributes:
+        wish: what was asked.
+        images: that the user named.
+        machine: whose time is paid.
+        price_book: by which.
+        cores: that a worker may use here.
+        load: processes that wanted a core in the minute before.
+        first: the first look, at the present settings.
+        outcomes: of experiments, in order.
+        shrinking: what shrink-on-load gives; None: not measured.
+        notes: what was left out.
+        seconds: that it took.
+    """
+
+    wish: Wish
+    images: int
+    machine: Machine
+    price_book: str
+    cores: int
+    load: float
+    first: Figures
+    outcomes: list[Outcome] = field(default_factory=list["Outcome"])
+    shrinking: Shrinking | None = None
+    notes: list[str] = field(default_factory=list[str])
+    seconds: float = 0.0
+
+
+def tune(
+    wish: Wish, show: Callable[[BatchStatus, float], None], say: Callable[[str], None]
+) -> Tuning:
+    """Find the better settings, if the time is enough to be sure of any.
+
+    ``show`` is called as for a run, ``say`` with what is measured next.
+
+    Raises:
+        SourceNotFoundError: nothing to do.
+        NothingMadeError: no image can be processed.
+        TimeUpError: not even a first look was possible in the time.
+        RunFailedError: the worker cannot be kept alive.
+        WorkerStartError: it did not come up.
+        BrokerError: the broker did not.
+        PriceError: the settings name what the price book does not have.
+    """
+    began_s = time.monotonic()
+    until_s = began_s + wish.seconds
+    load = os.getloadavg()[0]
+    settings = Settings.load()
+    book = load_prices(settings.money.book)
+    affinity = getattr(os, "sched_getaffinity", None)
+    cores = len(affinity(0)) if affinity else os.cpu_count() or 1
+    machine = this_machine(settings, book, cores)
+    population = survey(wish.source, "", wish.recipe, settings.limits)
+
+    def bounded(status: BatchStatus, elapsed_s: float) -> None:
+        if time.monotonic() > until_s:
+            raise TimeUpError(f"{wish.seconds:g} s are over")
+        show(status, elapsed_s)
+
+    bench = _Bench(wish.source, population, cores, bounded, say)
+    children = settings.worker.children
+    say("first look, at the present settings")
+    first = measure(Way(wish.recipe, children), wish.source, bench.sample(2 * children), bounded)
+    tuning = Tuning(
+        wish, len(population.sources), machine, book.label, cores, load, first
+    )
+    cpu_s = first.cpu_s / first.images
+    experiments = [concurrency(wish.recipe, settings, machine, cores)]
+    if wish.recipe.variants:
+        experiments.append(effort(wish.recipe, settings, machine))
+    else:
+        tuning.notes.append("the recipe makes no files, so no encoder effort was tried")
+    left = sum(_SHARES.values())
+    for experiment in experiments:
+        now_s = time.monotonic()
+        share_s = (until_s - now_s) * _SHARES[experiment.name] / left
+        left -= _SHARES[experiment.name]
+        tuning.outcomes.append(bench.compare(experiment, cpu_s, first.startup_s, share_s))
+    say("shrink-on-load")
+    tuning.shrinking = shrinking(bench.sample(8), wish.recipe, settings, until_s)
+    try:
+        tuning.outcomes.append(_prefetch(wish, settings, machine, bench, first, until_s))
+    except (*FAULTS, TimeUpError) as error:
+        tuning.notes.append(f"prefetch was not measured: {error}")
+    for outcome in tuning.outcomes:
+        _decide(outcome)
+    tuning.seconds = time.monotonic() - began_s
+    return tuning
+
+
+def _prefetch(
+    wish: Wish,
+    settings: Settings,
+    machine: Machine,
+    bench: _Bench,
+    first: Figures,
+    until_s: float,
+) -> Outcome:
+    """On little pictures, made of the user's own: there the way of a message counts most."""
+    children = settings.worker.children
+    with tempfile.TemporaryDirectory(prefix="pixfleet-tune-") as place:
+        bench.say("prefetch: little pictures")
+        short = Way(shortest(wish.recipe), children)
+        made = Path(place) / "little"
+        measure(short, wish.source, bench.sample(8), bench.show, out=made)
+        little = tuple(find_sources(str(made)))
+        look = measure(short, str(made), _copies(little, 20 * children), bench.show)
+        experiment = prefetch(
+            short.recipe,
+            settings,
+            machine,
+            job_s=first.busy_s * children / first.images,
+            short_job_s=look.busy_s * children / look.images,
+        )
+        one_s = look.busy_s * bench.cores / look.images
+        return bench.having(little, str(made)).compare(
+            experiment, one_s, look.startup_s, until_s - time.monotonic()
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Bench:
+    """Where values are measured, in turns."""
+
+    named: str
+    population: Population
+    cores: int
+    show: Callable[[BatchStatus, float], None]
+    say: Callable[[str], None]
+    little: tuple[Source, ...] = ()
+
+    def having(self, little: tuple[Source, ...], named: str) -> _Bench:
+        """The same for other images."""
+        return _Bench(named, self.population, self.cores, self.show, self.say, little)
+
+    def sample(self, count: int) -> tuple[Source, ...]:
+        """So many images, the dearest first; several times the same where there are fewer."""
+        if self.little:
+            return _copies(self.little, count)
+        sources, sizes = self.population.sources, self.population.sizes
+        weights = sizes or [1] * len(sources)
+        chosen = sorted(draw(weights, count, _SEED), key=lambda place: -weights[place])
+        return _copies([sources[place] for place in chosen], count)
+
+    def compare(
+        self, experiment: Experiment, cpu_s: float, startup_s: float, share_s: float
+    ) -> Outcome:
+        """Measure all values in turns, as often as the time allows."""
+        until_s = time.monotonic() + share_s
+        experiment, images, left_out = self.planned(experiment, cpu_s, startup_s, share_s)
+        outcome = Outcome(experiment, images, {one.label: [] for one in experiment.values})
+        if left_out:
+            outcome.notes.append(f"left out for want of time: {', '.join(left_out)}")
+        sources = self.sample(images)
+        values = list(experiment.values)
+        longest_s = 0.0
+        for turn in range(_MOST_ROUNDS):
+            began_s = time.monotonic()
+            if turn and began_s + longest_s > until_s:
+                break
+            found: dict[str, Figures] = {}
+            # To and fro: what drifts over a round then favours no value.
+            for value in values if turn % 2 == 0 else reversed(values):
+                self.say(f"{experiment.name} {value.label}, round {turn + 1}")
+                try:
+                    found[value.label] = measure(value.way, self.named, sources, self.show)
+                except TimeUpError as error:
+                    outcome.notes.append(f"round {turn + 1} was not ended: {error}")
+                    return outcome
+                except FAULTS as error:
+                    outcome.notes.append(f"{value.label} failed: {error}")
+                    outcome.rounds.pop(value.label)
+            values = [value for value in values if value.label in outcome.rounds]
+            if experiment.present not in outcome.rounds:
+                outcome.rounds.clear()
+                break
+            for label, figures in found.items():
+                outcome.rounds[label].append(figures)
+            longest_s = max(longest_s, time.monotonic() - began_s)
+        return outcome
+
+    def planned(
+        self, experiment: Experiment, cpu_s: float, startup_s: float, share_s: float
+    ) -> tuple[Experiment, int, list[str]]:
+        """The experiment with as many values and images as three rounds of the time allow."""
+        values = list(experiment.values)
+        left_out: list[str] = []
+        while True:
+            most = max(value.way.children for value in values)
+            least = max(2 * most, experiment.least_images if not left_out else 0)
+            each_s = sum(cpu_s / min(value.way.children, self.cores) for value in values)
+            each_s *= _DEARER if experiment.place == "recipe" else 1
+            fixed_s = len(values) * startup_s
+            fits = math.floor((share_s / _ROUNDS - fixed_s) / each_s)
+            spare = [one for one in reversed(values) if one.label != experiment.present]
+            if fits >= least or len(spare) <= 1:
+                break
+            values.remove(spare[0])
+            left_out.append(spare[0].label)
+        most_images = max(least, min(_MOST_IMAGES, len(self.population.sources)))
+        kept = _with_values(experiment, tuple(values))
+        return kept, min(max(fits, least), most_images), left_out
+
+
+def _with_values(experiment: Experiment, values: tuple[Value, ...]) -> Experiment:
+    return Experiment(
+        experiment.name,
+        experiment.place,
+        values,
+        experiment.present,
+        experiment.cost_usd,
+        experiment.least_images,
+    )
+
+
+def _copies(sources: Sequence[Source], count: int) -> tuple[Source, ...]:
+    """``count`` of them, each as often as the next; nothing is remembered, so copies cost alike."""
+    return tuple(
+        Source(one.url, f"{place}/{one.name}", one.root, one.listed_bytes)
+        for place in range(count)
+        for one in (sources[place % len(sources)],)
+    )
+
+
+def _decide(outcome: Outcome) -> None:
+    """The verdict by cost, of values that make as many images and fit into memory."""
+    experiment, rounds = outcome.experiment, outcome.rounds
+    if not rounds or not rounds[experiment.present]:
+        return
+    fewest = max(one.failed for one in rounds[experiment.present])
+    eligible: set[str] = set()
+    for value in experiment.values:
+        measured = rounds.get(value.label)
+        if not measured:
+            continue
+        peak = max(one.peak_bytes for one in measured)
+        failed = max(one.failed for one in measured)
+        if failed > fewest:
+            outcome.notes.append(f"{value.label} is out: {failed} images failed, not {fewest}")
+        elif peak * value.way.children > FOR_CHILDREN * machine_bytes():
+            outcome.notes.append(
+                f"{value.label} is out: {value.way.children} children of {peak / 1e9:.1f} GB do "
+                "not fit into memory"
+            )
+        else:
+            eligible.add(value.label)
+    costs = {
+        label: [float(experiment.cost_usd(one)) for one in measured]
+        for label, measured in rounds.items()
+    }
+    outcome.verdict = judge(costs, experiment.present, frozenset(eligible))
