@@ -39,6 +39,7 @@ from .cli_explain import explain
 from .cli_health import health
 from .cli_prices import prices_app
 from .cli_spend import spend
+from .cli_tune import tune
 
 
 def _began_s() -> float:
@@ -68,6 +69,7 @@ def register(app: typer.Typer) -> None:
     app.add_typer(prices_app, name="prices")
     app.command()(spend)
     app.command()(advise)
+    app.command()(tune)
     app.add_typer(budget_app, name="budget")
 
 

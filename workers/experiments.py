@@ -10,6 +10,7 @@ from .measurement import Way
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
     from pixfleet.config.contract import Objective, Recipe
     from pixfleet.config.settings import Settings
     from pixfleet.workers.spend.machine import Machine
@@ -53,8 +54,7 @@ class Experiment:
         values: that are tried.
         present: label of the value that is set now.
         cost_usd: of an image, by what was measured of it.
-        least_images: that a measurement needs to tell anything.
-        own_cpu_s: CPU seconds of an image, where they are not those of the user's own.
+        least_images: that a measurement needs to tell anything; 0: two for each child.
     """
 
     name: str
@@ -62,8 +62,7 @@ class Experiment:
     values: tuple[Value, ...]
     present: str
     cost_usd: Callable[[Figures], Decimal]
-    least_images: int
-    own_cpu_s: float | None = None
+    least_images: int = 0
 
 
 def concurrency(recipe: Recipe, settings: Settings, machine: Machine, cores: int) -> Experiment:
@@ -80,7 +79,6 @@ def concurrency(recipe: Recipe, settings: Settings, machine: Machine, cores: int
         ),
         present=str(present),
         cost_usd=lambda made: paid_usd(machine, made),
-        least_images=2 * numbers[-1],
     )
 
 
@@ -140,7 +138,6 @@ def prefetch(
         present=str(present),
         cost_usd=cost_usd,
         least_images=20 * children,
-        own_cpu_s=short_job_s,
     )
 
 
@@ -156,4 +153,3 @@ def shortest(recipe: Recipe) -> Recipe:
     return recipe.model_validate(
         {"name": "tune-short", "quality": 60, "variants": [spec], "max_cpu_s_per_mp": 0}
     )
-

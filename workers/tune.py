@@ -6,7 +6,7 @@ import math
 import os
 import tempfile
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -38,11 +38,11 @@ if TYPE_CHECKING:
     from .spend.gain import Verdict
     from .spend.machine import Machine
 
-_ROUNDS: Final = 3
+_ROUNDS: Final = 4
 """That are planned for; more where there is time."""
 _MOST_ROUNDS: Final = 7
 _MOST_IMAGES: Final = 400
-_SHARES: Final = {"concurrency": 0.5, "encoder effort": 0.35, "prefetch": 0.15}
+_SHARES: Final = {"concurrency": 0.45, "encoder effort": 0.35, "prefetch": 0.2}
 """Of the time that is left after the first look."""
 _DEARER: Final = 1.5
 """What the efforts that are tried take, on average, of the present one's time; to plan by."""
@@ -157,9 +157,7 @@ def tune(
     children = settings.worker.children
     say("first look, at the present settings")
     first = measure(Way(wish.recipe, children), wish.source, bench.sample(2 * children), bounded)
-    tuning = Tuning(
-        wish, len(population.sources), machine, book.label, cores, load, first
-    )
+    tuning = Tuning(wish, len(population.sources), machine, book.label, cores, load, first)
     cpu_s = first.cpu_s / first.images
     experiments = [concurrency(wish.recipe, settings, machine, cores)]
     if wish.recipe.variants:
@@ -175,7 +173,7 @@ def tune(
     say("shrink-on-load")
     tuning.shrinking = shrinking(bench.sample(8), wish.recipe, settings, until_s)
     try:
-        tuning.outcomes.append(_prefetch(wish, settings, machine, bench, first, until_s))
+        tuning.outcomes.append(_prefetch(tuning, settings, bench, until_s))
     except (*FAULTS, TimeUpError) as error:
         tuning.notes.append(f"prefetch was not measured: {error}")
     for outcome in tuning.outcomes:
@@ -184,16 +182,9 @@ def tune(
     return tuning
 
 
-def _prefetch(
-    wish: Wish,
-    settings: Settings,
-    machine: Machine,
-    bench: _Bench,
-    first: Figures,
-    until_s: float,
-) -> Outcome:
+def _prefetch(tuning: Tuning, settings: Settings, bench: _Bench, until_s: float) -> Outcome:
     """On little pictures, made of the user's own: there the way of a message counts most."""
-    children = settings.worker.children
+    wish, first, children = tuning.wish, tuning.first, settings.worker.children
     with tempfile.TemporaryDirectory(prefix="pixfleet-tune-") as place:
         bench.say("prefetch: little pictures")
         short = Way(shortest(wish.recipe), children)
@@ -204,7 +195,7 @@ def _prefetch(
         experiment = prefetch(
             short.recipe,
             settings,
-            machine,
+            tuning.machine,
             job_s=first.busy_s * children / first.images,
             short_job_s=look.busy_s * children / look.images,
         )
@@ -278,12 +269,12 @@ class _Bench:
     def planned(
         self, experiment: Experiment, cpu_s: float, startup_s: float, share_s: float
     ) -> tuple[Experiment, int, list[str]]:
-        """The experiment with as many values and images as three rounds of the time allow."""
+        """The experiment with as many values and images as ``_ROUNDS`` in the time allow."""
         values = list(experiment.values)
         left_out: list[str] = []
         while True:
             most = max(value.way.children for value in values)
-            least = max(2 * most, experiment.least_images if not left_out else 0)
+            least = experiment.least_images or 2 * most
             each_s = sum(cpu_s / min(value.way.children, self.cores) for value in values)
             each_s *= _DEARER if experiment.place == "recipe" else 1
             fixed_s = len(values) * startup_s
@@ -293,28 +284,18 @@ class _Bench:
                 break
             values.remove(spare[0])
             left_out.append(spare[0].label)
-        most_images = max(least, min(_MOST_IMAGES, len(self.population.sources)))
-        kept = _with_values(experiment, tuple(values))
-        return kept, min(max(fits, least), most_images), left_out
-
-
-def _with_values(experiment: Experiment, values: tuple[Value, ...]) -> Experiment:
-    return Experiment(
-        experiment.name,
-        experiment.place,
-        values,
-        experiment.present,
-        experiment.cost_usd,
-        experiment.least_images,
-    )
+        # Longer measurements are calmer ones, but a copy tells nothing new of bytes.
+        have = len(self.population.sources) if experiment.place == "recipe" else _MOST_IMAGES
+        kept = replace(experiment, values=tuple(values))
+        return kept, max(least, min(fits, have)), left_out
 
 
 def _copies(sources: Sequence[Source], count: int) -> tuple[Source, ...]:
     """``count`` of them, each as often as the next; nothing is remembered, so copies cost alike."""
+    taken = [sources[place * len(sources) // count] for place in range(count)]
     return tuple(
         Source(one.url, f"{place}/{one.name}", one.root, one.listed_bytes)
-        for place in range(count)
-        for one in (sources[place % len(sources)],)
+        for place, one in enumerate(taken)
     )
 
 
