@@ -177,7 +177,8 @@ def _heading(found: Tuning) -> list[str]:
     )
     machine = (
         f"machine: {found.cores} cores, {size(memory)}, {platform.system()} "
-        f"{platform.machine()}, load {found.load:.1f} at the start; paid as {found.machine.vcpus:g} vCPUs of "
+        f"{platform.machine()}, load {found.load:.1f} at the start; paid as "
+        f"{found.machine.vcpus:g} vCPUs of "
         f"{found.machine.rates.machine} by {found.price_book}"
     )
     versions = (
@@ -287,7 +288,8 @@ def _shrinking(found: Tuning) -> str:
         )
     return (
         f"shrink-on-load: {result.shrunk} of {result.looked_at} images are decoded smaller; "
-        f"decoding and scaling take {1000 * result.cpu_s:.0f} ms of CPU, {1000 * result.full_cpu_s:.0f} ms "
+        f"decoding and scaling take {1000 * result.cpu_s:.0f} ms of CPU, "
+        f"{1000 * result.full_cpu_s:.0f} ms "
         f"in full; SSIMULACRA2 of the one against the other {result.scores[1]:.1f}, at the least "
         f"{result.scores[0]:.1f}; it is always on, nothing to set"
     )

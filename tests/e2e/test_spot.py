@@ -69,6 +69,22 @@ def test_a_worker_told_of_its_machines_end_finishes_what_fits_and_goes(fleet):
     assert "rework_ms" not in fleet.totals
 
 
+def test_messages_that_a_worker_holds_for_its_children_go_back_when_it_is_told_to_go(fleet):
+    worker = fleet.worker(on_spot=True, PIXFLEET_WORKER_PREFETCH="3")
+    jobs = fleet.submit(8, seconds=1.5)
+    fleet.wait_running(2)
+
+    fleet.metadata.interrupt(within_s=120)
+
+    assert fleet.wait_gone(worker) < GONE_S
+    assert fleet.states(jobs) == {"done": 2, "queued": 6}
+    assert fleet.queued >= 6  # one may come twice: whoever finds its job ended forgets it
+    assert fleet.unacked == 0
+    fleet.worker()
+    assert [job.result(timeout_s=30).status for job in jobs] == ["done"] * 8
+    assert [len(attempts(fleet, job.id)) for job in jobs] == [1] * 8
+
+
 def test_what_does_not_fit_runs_elsewhere_and_its_attempt_does_not_count(fleet):
     doomed = fleet.worker(on_spot=True)
     fleet.teach(seconds=1.8)
