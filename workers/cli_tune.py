@@ -47,13 +47,8 @@ def tune(
     from .run import RunFailedError  # noqa: PLC0415
     from .tune import TimeUpError, Wish  # noqa: PLC0415
     from .tune import tune as experiment  # noqa: PLC0415
-    from .tuned import (  # noqa: PLC0415
-        OutFileError,
-        check_place,
-        print_tuning,
-        tuning_json,
-        write_settings,
-    )
+    from .tuned import print_tuning, tuning_json  # noqa: PLC0415
+    from .tuned_file import OutFileError, check_place, write_settings  # noqa: PLC0415
 
     path = out.expanduser().absolute()
     wish = Wish(source, load_recipe(recipe, Settings.load().recipes.folder), seconds)

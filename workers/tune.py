@@ -16,14 +16,13 @@ from pixfleet.producer.sources import Source, find_sources
 
 from .embedded import BrokerError
 from .experiments import concurrency, effort, prefetch, shortest
-from .fleet.memory import FOR_CHILDREN, machine_bytes
 from .fleet.process import WorkerStartError
 from .measurement import NothingMadeError, Way, measure
+from .outcome import Outcome
 from .population import survey
 from .run import RunFailedError
 from .shrinking import Shrinking, shrinking
 from .spend.extrapolate import draw
-from .spend.gain import judge
 from .spend.machine import this_machine
 
 if TYPE_CHECKING:
@@ -32,10 +31,9 @@ if TYPE_CHECKING:
     from pixfleet.config.contract import Recipe
     from pixfleet.producer.ledger import BatchStatus
 
-    from .experiments import Experiment, Value
+    from .experiments import Experiment
     from .measurement import Figures
     from .population import Population
-    from .spend.gain import Verdict
     from .spend.machine import Machine
 
 _ROUNDS: Final = 4
@@ -63,32 +61,6 @@ class Wish:
     source: str
     recipe: Recipe
     seconds: float
-
-
-@dataclass(slots=True)
-class Outcome:
-    """What came of an experiment.
-
-    Attributes:
-        experiment: what was tried.
-        images: of each measurement, copies among them.
-        rounds: of each value, by its label; all of the same length.
-        verdict: None: there was no round.
-        notes: what was left out or went wrong.
-    """
-
-    experiment: Experiment
-    images: int
-    rounds: dict[str, list[Figures]] = field(default_factory=dict[str, "list[Figures]"])
-    verdict: Verdict | None = None
-    notes: list[str] = field(default_factory=list[str])
-
-    @property
-    def chosen(self) -> Value | None:
-        """The value to take in place of the present one; None: none is surely better."""
-        if self.verdict is None or self.verdict.chosen == self.experiment.present:
-            return None
-        return next(one for one in self.experiment.values if one.label == self.verdict.chosen)
 
 
 @dataclass(slots=True)
@@ -150,13 +122,14 @@ def tune(
 
     def bounded(status: BatchStatus, elapsed_s: float) -> None:
         if time.monotonic() > until_s:
-            raise TimeUpError(f"{wish.seconds:g} s are over")
+            raise TimeUpError("the time is over")
         show(status, elapsed_s)
 
-    bench = _Bench(wish.source, population, cores, bounded, say)
+    bench = _Bench(wish.source, population, cores, until_s, bounded, say)
     children = settings.worker.children
     say("first look, at the present settings")
-    first = measure(Way(wish.recipe, children), wish.source, bench.sample(2 * children), bounded)
+    first = bench.measured(Way(wish.recipe, children), bench.sample(2 * children))
+    bench = replace(bench, startup_s=first.startup_s)
     tuning = Tuning(wish, len(population.sources), machine, book.label, cores, load, first)
     cpu_s = first.cpu_s / first.images
     experiments = [concurrency(wish.recipe, settings, machine, cores)]
@@ -169,7 +142,7 @@ def tune(
         now_s = time.monotonic()
         share_s = (until_s - now_s) * _SHARES[experiment.name] / left
         left -= _SHARES[experiment.name]
-        tuning.outcomes.append(bench.compare(experiment, cpu_s, first.startup_s, share_s))
+        tuning.outcomes.append(bench.compare(experiment, cpu_s, share_s))
     say("shrink-on-load")
     tuning.shrinking = shrinking(bench.sample(8), wish.recipe, settings, until_s)
     try:
@@ -177,7 +150,7 @@ def tune(
     except (*FAULTS, TimeUpError) as error:
         tuning.notes.append(f"prefetch was not measured: {error}")
     for outcome in tuning.outcomes:
-        _decide(outcome)
+        outcome.decide()
     tuning.seconds = time.monotonic() - began_s
     return tuning
 
@@ -189,9 +162,10 @@ def _prefetch(tuning: Tuning, settings: Settings, bench: _Bench, until_s: float)
         bench.say("prefetch: little pictures")
         short = Way(shortest(wish.recipe), children)
         made = Path(place) / "little"
-        measure(short, wish.source, bench.sample(8), bench.show, out=made)
+        bench.measured(short, bench.sample(8), out=made)
         little = tuple(find_sources(str(made)))
-        look = measure(short, str(made), _copies(little, 20 * children), bench.show)
+        bench = replace(bench, named=str(made), little=little)
+        look = bench.measured(short, bench.sample(20 * children))
         experiment = prefetch(
             short.recipe,
             settings,
@@ -200,25 +174,33 @@ def _prefetch(tuning: Tuning, settings: Settings, bench: _Bench, until_s: float)
             short_job_s=look.busy_s * children / look.images,
         )
         one_s = look.busy_s * bench.cores / look.images
-        return bench.having(little, str(made)).compare(
-            experiment, one_s, look.startup_s, until_s - time.monotonic()
-        )
+        return bench.compare(experiment, one_s, until_s - time.monotonic())
 
 
 @dataclass(frozen=True, slots=True)
 class _Bench:
-    """Where values are measured, in turns."""
+    """Where values are measured, in turns, until ``until_s`` (monotonic) at the latest."""
 
     named: str
     population: Population
     cores: int
+    until_s: float
     show: Callable[[BatchStatus, float], None]
     say: Callable[[str], None]
+    startup_s: float = 0.0
+    """of a fleet"""
     little: tuple[Source, ...] = ()
+    """pictures in place of the population's"""
 
-    def having(self, little: tuple[Source, ...], named: str) -> _Bench:
-        """The same for other images."""
-        return _Bench(named, self.population, self.cores, self.show, self.say, little)
+    def measured(self, way: Way, sources: Sequence[Source], out: Path | None = None) -> Figures:
+        """As ``measure``; not begun where a fleet would not be up in time.
+
+        Raises:
+            TimeUpError: it was not done in time.
+        """
+        if time.monotonic() + self.startup_s > self.until_s:
+            raise TimeUpError("the time is over")
+        return measure(way, self.named, sources, self.show, out)
 
     def sample(self, count: int) -> tuple[Source, ...]:
         """So many images, the dearest first; several times the same where there are fewer."""
@@ -229,12 +211,10 @@ class _Bench:
         chosen = sorted(draw(weights, count, _SEED), key=lambda place: -weights[place])
         return _copies([sources[place] for place in chosen], count)
 
-    def compare(
-        self, experiment: Experiment, cpu_s: float, startup_s: float, share_s: float
-    ) -> Outcome:
+    def compare(self, experiment: Experiment, cpu_s: float, share_s: float) -> Outcome:
         """Measure all values in turns, as often as the time allows."""
         until_s = time.monotonic() + share_s
-        experiment, images, left_out = self.planned(experiment, cpu_s, startup_s, share_s)
+        experiment, images, left_out = self.planned(experiment, cpu_s, share_s)
         outcome = Outcome(experiment, images, {one.label: [] for one in experiment.values})
         if left_out:
             outcome.notes.append(f"left out for want of time: {', '.join(left_out)}")
@@ -250,7 +230,7 @@ class _Bench:
             for value in values if turn % 2 == 0 else reversed(values):
                 self.say(f"{experiment.name} {value.label}, round {turn + 1}")
                 try:
-                    found[value.label] = measure(value.way, self.named, sources, self.show)
+                    found[value.label] = self.measured(value.way, sources)
                 except TimeUpError as error:
                     outcome.notes.append(f"round {turn + 1} was not ended: {error}")
                     return outcome
@@ -267,7 +247,7 @@ class _Bench:
         return outcome
 
     def planned(
-        self, experiment: Experiment, cpu_s: float, startup_s: float, share_s: float
+        self, experiment: Experiment, cpu_s: float, share_s: float
     ) -> tuple[Experiment, int, list[str]]:
         """The experiment with as many values and images as ``_ROUNDS`` in the time allow."""
         values = list(experiment.values)
@@ -277,7 +257,7 @@ class _Bench:
             least = experiment.least_images or 2 * most
             each_s = sum(cpu_s / min(value.way.children, self.cores) for value in values)
             each_s *= _DEARER if experiment.place == "recipe" else 1
-            fixed_s = len(values) * startup_s
+            fixed_s = len(values) * self.startup_s
             fits = math.floor((share_s / _ROUNDS - fixed_s) / each_s)
             spare = [one for one in reversed(values) if one.label != experiment.present]
             if fits >= least or len(spare) <= 1:
@@ -297,32 +277,3 @@ def _copies(sources: Sequence[Source], count: int) -> tuple[Source, ...]:
         Source(one.url, f"{place}/{one.name}", one.root, one.listed_bytes)
         for place, one in enumerate(taken)
     )
-
-
-def _decide(outcome: Outcome) -> None:
-    """The verdict by cost, of values that make as many images and fit into memory."""
-    experiment, rounds = outcome.experiment, outcome.rounds
-    if not rounds or not rounds[experiment.present]:
-        return
-    fewest = max(one.failed for one in rounds[experiment.present])
-    eligible: set[str] = set()
-    for value in experiment.values:
-        measured = rounds.get(value.label)
-        if not measured:
-            continue
-        peak = max(one.peak_bytes for one in measured)
-        failed = max(one.failed for one in measured)
-        if failed > fewest:
-            outcome.notes.append(f"{value.label} is out: {failed} images failed, not {fewest}")
-        elif peak * value.way.children > FOR_CHILDREN * machine_bytes():
-            outcome.notes.append(
-                f"{value.label} is out: {value.way.children} children of {peak / 1e9:.1f} GB do "
-                "not fit into memory"
-            )
-        else:
-            eligible.add(value.label)
-    costs = {
-        label: [float(experiment.cost_usd(one)) for one in measured]
-        for label, measured in rounds.items()
-    }
-    outcome.verdict = judge(costs, experiment.present, frozenset(eligible))

@@ -1,12 +1,9 @@
-"""What tuning found, in words, as a table, as JSON and as a file of settings."""
+"""What tuning found, in words, as a table, and as JSON."""
 
 from __future__ import annotations
 
-import datetime as dt
 import math
-import os
 import platform
-import re
 import sys
 from importlib.metadata import version
 from statistics import median
@@ -26,12 +23,11 @@ from .spend.gain import LEAST_GAIN
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from .outcome import Outcome
     from .spend.gain import Gain
-    from .tune import Outcome, Tuning
+    from .tune import Tuning
 
-_FIRST: Final = "# pixfleet tune"
-"""What a file of settings begins with; no other file is written over."""
-_HEADS: Final = (
+HEADS: Final = (
     "value",
     "images/s",
     "CPU s/image",
@@ -43,74 +39,27 @@ _HEADS: Final = (
 )
 
 
-class OutFileError(ValueError):
-    """The file of settings cannot be written there; says why."""
-
-
 def print_tuning(found: Tuning) -> None:
     """A table for each experiment on stdout, and what comes of it."""
     console = Console(file=sys.stdout, highlight=False, markup=False)
     if not console.is_terminal:
         console.width = 1000
-    for line in _heading(found):
+    for line in heading(found):
         console.print(line, soft_wrap=True)
     for outcome in found.outcomes:
-        console.print(f"\n{_title(outcome)}", soft_wrap=True)
+        console.print(f"\n{title(outcome)}", soft_wrap=True)
         table = Table(box=None, padding=(0, 2, 0, 0))
-        for head in _HEADS:
-            table.add_column(head, justify="left" if head == _HEADS[0] else "right")
-        for row in _rows(outcome):
+        for head in HEADS:
+            table.add_column(head, justify="left" if head == HEADS[0] else "right")
+        for row in rows(outcome):
             table.add_row(*row)
         if table.row_count:
             console.print(table)
-        for line in _findings(outcome):
+        for line in findings(outcome):
             console.print(line, soft_wrap=True)
-    console.print(f"\n{_shrinking(found)}", soft_wrap=True)
+    console.print(f"\n{shrinking(found)}", soft_wrap=True)
     for note in found.notes:
         messages.print(note, soft_wrap=True)
-
-
-def check_place(path: Path) -> None:
-    """Before any work: the file can be written, and nobody else's is in its place.
-
-    Raises:
-        OutFileError: its folder is missing or closed, or another file is there.
-    """
-    if not path.parent.is_dir() or not os.access(path.parent, os.W_OK):
-        raise OutFileError(f"{path}: its folder is missing or may not be written to")
-    if path.exists() and not (
-        path.is_file() and path.read_text("utf-8", "replace").startswith((_FIRST, "\n"))
-    ):
-        raise OutFileError(f"{path} holds something else; name another file with --out")
-
-
-def write_settings(found: Tuning, path: Path) -> None:
-    """The file as a whole: settings, each below its evidence.
-
-    Raises:
-        OSError: it cannot be written there.
-    """
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        draft.write_text(settings_text(found), encoding="utf-8")
-        draft.replace(path)
-    finally:
-        draft.unlink(missing_ok=True)
-
-
-def settings_text(found: Tuning) -> str:
-    """Lines of a shell's environment; all else are comments."""
-    head, *more = _heading(found)
-    lines = [f"{_FIRST}, {dt.datetime.now(dt.UTC):%Y-%m-%d %H:%M} UTC: {head}", *more]
-    lines.append("use it: set -a; . ./FILE; set +a; pixfleet up")
-    text = _comments(lines)
-    for outcome in found.outcomes:
-        table = ["  ".join(row) for row in _rows(outcome)]
-        heads = ["  ".join(_HEADS)] if table else []
-        text += "\n" + _comments([_title(outcome), *heads, *table, *_findings(outcome)])
-        if outcome.experiment.place == "environment":
-            text += "".join(f"{line}\n" for line in _settings(outcome))
-    return text + "\n" + _comments([_shrinking(found), *found.notes])
 
 
 def tuning_json(found: Tuning, path: Path | None) -> dict[str, Any]:
@@ -123,7 +72,7 @@ def tuning_json(found: Tuning, path: Path | None) -> dict[str, Any]:
         "load": round(found.load, 2),
         "seconds": round(found.seconds, 1),
         "experiments": [_outcome_json(outcome) for outcome in found.outcomes],
-        "shrink_on_load": _shrinking(found),
+        "shrink_on_load": shrinking(found),
         "notes": found.notes,
         "file": str(path) if path else None,
     }
@@ -154,7 +103,7 @@ def _outcome_json(outcome: Outcome) -> dict[str, Any]:
             for label, rounds in outcome.rounds.items()
             if rounds
         },
-        "findings": _findings(outcome),
+        "findings": findings(outcome),
     }
 
 
@@ -165,7 +114,8 @@ def _gain_json(gain: Gain | None) -> dict[str, Any] | None:
     return {"share": round(gain.share, 4), "noise": noise, "sure": gain.sure}
 
 
-def _heading(found: Tuning) -> list[str]:
+def heading(found: Tuning) -> list[str]:
+    """What was tuned, where and with what."""
     first, wish = found.first, found.wish
     memory = machine_bytes()
     room = int(FOR_CHILDREN * memory // max(first.peak_bytes, 1))
@@ -192,7 +142,8 @@ def _heading(found: Tuning) -> list[str]:
     return [began, machine, versions, room_for]
 
 
-def _title(outcome: Outcome) -> str:
+def title(outcome: Outcome) -> str:
+    """Of an experiment."""
     verdict = outcome.verdict
     rounds = verdict.rounds if verdict else 0
     return (
@@ -201,7 +152,8 @@ def _title(outcome: Outcome) -> str:
     )
 
 
-def _rows(outcome: Outcome) -> list[tuple[str, ...]]:
+def rows(outcome: Outcome) -> list[tuple[str, ...]]:
+    """Cells for each value, as ``HEADS`` names them."""
     rows: list[tuple[str, ...]] = []
     for label, rounds in outcome.rounds.items():
         if not rounds:
@@ -229,7 +181,8 @@ def _told(gain: Gain) -> str:
     return f"{100 * gain.share:+.1f}% ± {noise}"
 
 
-def _findings(outcome: Outcome) -> list[str]:
+def findings(outcome: Outcome) -> list[str]:
+    """What is to be known of an experiment, its decision last."""
     verdict, present = outcome.verdict, outcome.experiment.present
     if verdict is None:
         return [*outcome.notes, f"→ {present} stays: there was no whole round in the time"]
@@ -267,17 +220,8 @@ def _chooser(outcome: Outcome) -> str:
     )
 
 
-def _settings(outcome: Outcome) -> tuple[str, ...]:
-    """What a file sets: what was chosen, or what was set before and stays."""
-    if chosen := outcome.chosen:
-        return chosen.lines
-    for value in outcome.experiment.values:
-        if value.label == outcome.experiment.present:
-            return tuple(line for line in value.lines if line.partition("=")[0] in os.environ)
-    return ()
-
-
-def _shrinking(found: Tuning) -> str:
+def shrinking(found: Tuning) -> str:
+    """What shrink-on-load gives here, in a sentence."""
     result = found.shrinking
     if result is None:
         return "shrink-on-load: not measured, the time was over"
@@ -293,9 +237,3 @@ def _shrinking(found: Tuning) -> str:
         f"in full; SSIMULACRA2 of the one against the other {result.scores[1]:.1f}, at the least "
         f"{result.scores[0]:.1f}; it is always on, nothing to set"
     )
-
-
-def _comments(lines: list[str]) -> str:
-    """Nothing in them may end the comment: a file's name could hold a line of its own."""
-    plain = [re.sub(r"[\x00-\x1f\x7f\x85\u2028\u2029]", "?", line) for line in lines]
-    return "".join(f"{line if line.startswith('#') else f'# {line}'}\n" for line in plain)

@@ -59,7 +59,7 @@ def test_the_file_of_settings_holds_what_was_chosen_with_its_evidence(
     source, recipe, place, tmp_path, pixfleet
 ):
     out = tmp_path / "best.env"
-    words = ("tune", source, "--recipe", recipe, "--seconds", "18", "--out", out, "--json")
+    words = ("tune", source, "--recipe", recipe, "--seconds", "12", "--out", out, "--json")
     set_before = {"PIXFLEET_CONCURRENCY": "2", "PIXFLEET_WORKER_PREFETCH": "2"}
 
     done = pixfleet(*words, TMPDIR=str(place), **set_before)
