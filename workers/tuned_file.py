@@ -31,9 +31,10 @@ def check_place(path: Path) -> None:
     """
     if not path.parent.is_dir() or not os.access(path.parent, os.W_OK):
         raise OutFileError(f"{path}: its folder is missing or may not be written to")
-    if path.exists() and not (
-        path.is_file() and path.read_text("utf-8", "replace").startswith((_FIRST, "\n"))
-    ):
+    ours = not path.exists() or (
+        path.is_file() and path.read_text("utf-8", "replace").startswith(_FIRST)
+    )
+    if not ours:
         raise OutFileError(f"{path} holds something else; name another file with --out")
 
 

@@ -47,7 +47,7 @@ def recipe(tmp_path):
 
 @pytest.fixture
 def source(samples, tmp_path):
-    folder = tmp_path / "in"
+    folder = tmp_path / "in\nexit 7"  # a name must not become a line of the file
     folder.mkdir()
     for name in ("chelsea.png", "rocket.jpg"):
         shutil.copy(samples / name, folder)
