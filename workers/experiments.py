@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pixfleet.config.settings import Settings
     from pixfleet.workers.spend.machine import Machine
 
-    from .measurement import Figures
+    from .measurement import Figures, Use
 
 _PREFETCHES: Final = (1, 2, 4)
 _EFFORTS: Final[tuple[tuple[Objective, float], ...]] = (
@@ -54,6 +54,8 @@ class Experiment:
         values: that are tried.
         present: label of the value that is set now.
         cost_usd: of an image, by what was measured of it.
+        image_usd: the same of one image's use, where images differ more than rounds do; then they
+            are compared one by one, so that noise is that of other images too.
         least_images: that a measurement needs to tell anything; 0: two for each child.
     """
 
@@ -62,6 +64,7 @@ class Experiment:
     values: tuple[Value, ...]
     present: str
     cost_usd: Callable[[Figures], Decimal]
+    image_usd: Callable[[Use], Decimal] | None = None
     least_images: int = 0
 
 
@@ -95,9 +98,11 @@ def effort(recipe: Recipe, settings: Settings, machine: Machine) -> Experiment:
             (f'objective = "{objective}"', f"max_cpu_s_per_mp = {limit:g}"),
         )
 
+    def image_usd(use: Use) -> Decimal:
+        return Decimal(use.cpu_s) * machine.rates.core_second_usd + use.life_usd
+
     def cost_usd(made: Figures) -> Decimal:
-        machine_usd = Decimal(made.cpu_s) * machine.rates.core_second_usd
-        return (machine_usd + made.life_usd) / made.images
+        return sum(map(image_usd, made.uses.values()), Decimal(0)) / len(made.uses)
 
     return Experiment(
         name="encoder effort",
@@ -105,6 +110,7 @@ def effort(recipe: Recipe, settings: Settings, machine: Machine) -> Experiment:
         values=tuple(value(*one) for one in dict.fromkeys((present, *_EFFORTS))),
         present=value(*present).label,
         cost_usd=cost_usd,
+        image_usd=image_usd,
         least_images=children,
     )
 

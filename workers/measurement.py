@@ -37,6 +37,14 @@ class Way:
 
 
 @dataclass(frozen=True, slots=True)
+class Use:
+    """What one image took: CPU seconds, and USD of its files' life beyond the machine."""
+
+    cpu_s: float
+    life_usd: Decimal
+
+
+@dataclass(frozen=True, slots=True)
 class Figures:
     """What came of it.
 
@@ -46,9 +54,9 @@ class Figures:
         busy_s: wall seconds with all children at work; what they wait for the last one is not in
             it, for in a long run it is nothing.
         cpu_s: CPU seconds in receipts.
+        uses: of each image that was made, by its source.
         peak_bytes: most memory of a child.
         bytes_out: of all files.
-        life_usd: of the files beyond the machine: requests, storage and egress by the recipe.
         encoders: libraries that made the files, with versions.
         startup_s: of broker and worker.
     """
@@ -59,7 +67,7 @@ class Figures:
     cpu_s: float
     peak_bytes: int
     bytes_out: int
-    life_usd: Decimal
+    uses: Mapping[str, Use]
     encoders: frozenset[str]
     startup_s: float
 
@@ -122,7 +130,7 @@ def measure(
         cpu_s=sum(one.receipt.cpu_s for one in manifests),
         peak_bytes=max(one.receipt.peak_bytes for one in manifests),
         bytes_out=sum(variant.bytes for variant in variants),
-        life_usd=sum(map(_life_usd, made), Decimal(0)),
+        uses={one.source: Use(one.receipt.cpu_s, _life_usd(one)) for one in made},
         encoders=frozenset(variant.encoder for variant in variants),
         startup_s=result.startup_s,
     )
@@ -141,5 +149,6 @@ def busy_s(ends_s: Sequence[float], children: int, wall_s: float) -> float:
 
 
 def _life_usd(manifest: Manifest) -> Decimal:
+    """Requests, storage and egress of its files, by the recipe."""
     lives = [variant.lifetime for variant in manifest.variants if variant.lifetime]
     return sum((one.requests_usd + one.storage_usd + one.egress_usd for one in lives), Decimal(0))

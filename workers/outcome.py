@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from statistics import median
 from typing import TYPE_CHECKING
 
 from .fleet.memory import FOR_CHILDREN, machine_bytes
@@ -61,11 +62,26 @@ class Outcome:
                 )
             else:
                 eligible.add(value.label)
-        costs = {
+        totals = {
             label: [float(experiment.cost_usd(one)) for one in measured]
             for label, measured in rounds.items()
         }
+        costs = self._by_image() or totals
         if min(map(min, costs.values())) <= 0:
             self.notes.append("it costs nothing by the price book, so nothing is cheaper")
             return
+        least = median(totals[experiment.present])
+        eligible = {label for label in eligible if median(totals[label]) < least}
         self.verdict = judge(costs, experiment.present, frozenset(eligible))
+
+    def _by_image(self) -> dict[str, list[float]]:
+        """Costs of the images that all values have made, median of the rounds."""
+        image_usd = self.experiment.image_usd
+        if image_usd is None:
+            return {}
+        everywhere = [one.uses for measured in self.rounds.values() for one in measured]
+        names = sorted(set.intersection(*map(set, everywhere)))
+        return {
+            label: [median(float(image_usd(one.uses[name])) for one in measured) for name in names]
+            for label, measured in (self.rounds.items() if names else ())
+        }

@@ -131,7 +131,8 @@ def tune(
     first = bench.measured(Way(wish.recipe, children), bench.sample(2 * children))
     bench = replace(bench, startup_s=first.startup_s)
     tuning = Tuning(wish, len(population.sources), machine, book.label, cores, load, first)
-    cpu_s = first.cpu_s / first.images
+    # Of wall time, not CPU: what else the machine does takes its time as well.
+    core_s = first.busy_s * min(children, cores) / first.images
     experiments = [concurrency(wish.recipe, settings, machine, cores)]
     if wish.recipe.variants:
         experiments.append(effort(wish.recipe, settings, machine))
@@ -142,7 +143,7 @@ def tune(
         now_s = time.monotonic()
         share_s = (until_s - now_s) * _SHARES[experiment.name] / left
         left -= _SHARES[experiment.name]
-        tuning.outcomes.append(bench.compare(experiment, cpu_s, share_s))
+        tuning.outcomes.append(bench.compare(experiment, core_s, share_s))
     say("shrink-on-load")
     tuning.shrinking = shrinking(bench.sample(8), wish.recipe, settings, until_s)
     try:
@@ -173,8 +174,8 @@ def _prefetch(tuning: Tuning, settings: Settings, bench: _Bench, until_s: float)
             job_s=first.busy_s * children / first.images,
             short_job_s=look.busy_s * children / look.images,
         )
-        one_s = look.busy_s * bench.cores / look.images
-        return bench.compare(experiment, one_s, until_s - time.monotonic())
+        core_s = look.busy_s * min(children, bench.cores) / look.images
+        return bench.compare(experiment, core_s, until_s - time.monotonic())
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,10 +212,10 @@ class _Bench:
         chosen = sorted(draw(weights, count, _SEED), key=lambda place: -weights[place])
         return _copies([sources[place] for place in chosen], count)
 
-    def compare(self, experiment: Experiment, cpu_s: float, share_s: float) -> Outcome:
+    def compare(self, experiment: Experiment, core_s: float, share_s: float) -> Outcome:
         """Measure all values in turns, as often as the time allows."""
         until_s = time.monotonic() + share_s
-        experiment, images, left_out = self.planned(experiment, cpu_s, share_s)
+        experiment, images, left_out = self.planned(experiment, core_s, share_s)
         outcome = Outcome(experiment, images, {one.label: [] for one in experiment.values})
         if left_out:
             outcome.notes.append(f"left out for want of time: {', '.join(left_out)}")
@@ -247,18 +248,20 @@ class _Bench:
         return outcome
 
     def planned(
-        self, experiment: Experiment, cpu_s: float, share_s: float
+        self, experiment: Experiment, core_s: float, share_s: float
     ) -> tuple[Experiment, int, list[str]]:
-        """The experiment with as many values and images as ``_ROUNDS`` in the time allow."""
+        """The experiment with as many values and images as the rounds in the time allow."""
         values = list(experiment.values)
         left_out: list[str] = []
         while True:
             most = max(value.way.children for value in values)
             least = experiment.least_images or 2 * most
-            each_s = sum(cpu_s / min(value.way.children, self.cores) for value in values)
+            each_s = sum(core_s / min(value.way.children, self.cores) for value in values)
             each_s *= _DEARER if experiment.place == "recipe" else 1
             fixed_s = len(values) * self.startup_s
-            fits = math.floor((share_s / _ROUNDS - fixed_s) / each_s)
+            # Where images are compared one by one, one round of more of them tells more.
+            rounds = 1 if experiment.image_usd else _ROUNDS
+            fits = math.floor((share_s / rounds - fixed_s) / each_s)
             spare = [one for one in reversed(values) if one.label != experiment.present]
             if fits >= least or len(spare) <= 1:
                 break

@@ -88,7 +88,7 @@ def _outcome_json(outcome: Outcome) -> dict[str, Any]:
         "present": experiment.present,
         "chosen": verdict.chosen if verdict else experiment.present,
         "lines": list(chosen.lines) if chosen else [],
-        "rounds": verdict.rounds if verdict else 0,
+        "pairs": verdict.pairs if verdict else 0,
         "images": outcome.images,
         "values": {
             label: {
@@ -144,8 +144,7 @@ def heading(found: Tuning) -> list[str]:
 
 def title(outcome: Outcome) -> str:
     """Of an experiment."""
-    verdict = outcome.verdict
-    rounds = verdict.rounds if verdict else 0
+    rounds = len(outcome.rounds.get(outcome.experiment.present, ()))
     return (
         f"{outcome.experiment.name} (now {outcome.experiment.present}): {outcome.images} images, "
         f"{rounds} round{'' if rounds == 1 else 's'}"
@@ -195,8 +194,9 @@ def findings(outcome: Outcome) -> list[str]:
         lines.append(f"→ {chosen.label}: {_told(gain)} cheaper than {present}")
         if outcome.experiment.place == "recipe":
             lines.append(f"  in the recipe's TOML: {'; '.join(chosen.lines)}")
-    elif verdict.rounds == 1:
-        lines.append(f"→ {present} stays: one round does not tell noise from gain; --seconds more")
+    elif verdict.pairs == 1:
+        one = "image" if outcome.experiment.image_usd else "round"
+        lines.append(f"→ {present} stays: one {one} does not tell noise from gain; --seconds more")
     else:
         why = f"no difference beyond noise and {100 * LEAST_GAIN:.0f}%"
         best = all(gain.share < -max(gain.noise, LEAST_GAIN) for gain in verdict.gains.values())

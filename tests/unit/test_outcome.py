@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
 
 from pixfleet.config.recipes import load_recipe
 from pixfleet.workers.experiments import Experiment, Value
-from pixfleet.workers.measurement import Figures, Way
+from pixfleet.workers.measurement import Figures, Use, Way
 from pixfleet.workers.outcome import Outcome
 
 
@@ -20,7 +21,7 @@ def figures(busy_s: float, *, failed: int = 0, peak_bytes: int = 10**8) -> Figur
         cpu_s=busy_s,
         peak_bytes=peak_bytes,
         bytes_out=1000,
-        life_usd=Decimal(0),
+        uses={},
         encoders=frozenset(),
         startup_s=1.0,
     )
@@ -57,6 +58,21 @@ def test_a_cheaper_value_that_costs_images_or_memory_is_out(fault, said):
 
     assert found.chosen is None
     assert said in found.notes[0]
+
+
+def test_images_are_compared_one_by_one_where_they_differ_more_than_rounds_do():
+    def made(*costs: float) -> list[Figures]:
+        uses = {str(place): Use(cost, Decimal(0)) for place, cost in enumerate(costs)}
+        return [replace(figures(sum(costs)), uses=uses)]
+
+    sure = outcome(one=made(1, 10, 100, 5), two=made(0.8, 8.1, 79, 4))
+    unsure = outcome(one=made(1, 10, 100, 5), two=made(0.5, 13, 50, 7))
+    for found in (sure, unsure):
+        found.experiment = replace(found.experiment, image_usd=lambda use: Decimal(use.cpu_s))
+        found.decide()
+
+    assert sure.chosen is not None
+    assert unsure.chosen is None
 
 
 def test_where_time_costs_nothing_nothing_is_cheaper():

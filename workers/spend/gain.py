@@ -25,7 +25,7 @@ class Gain:
 
     Attributes:
         share: median of the rounds' gains.
-        noise: what chance alone may make of it; infinite with one round.
+        noise: what chance alone may make of it; infinite with one pair.
     """
 
     share: float
@@ -39,11 +39,11 @@ class Gain:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """Which value to take, and the gain of each other than the present one."""
+    """Which value to take, and the gain of each other than the present one, by so many pairs."""
 
     chosen: str
     gains: dict[str, Gain]
-    rounds: int
+    pairs: int
 
 
 def judge(
@@ -51,10 +51,10 @@ def judge(
 ) -> Verdict:
     """The cheapest of the values that are surely cheaper than the present one, else that one.
 
-    ``costs`` are each value's in round after round, all above 0. Rounds are compared one by one:
-    what slows a machine down for a minute slows all values of that round. Noise is the one-sided
-    bound of Student's t for the logarithms of their ratios, by the number of values that could
-    win. Only ``eligible`` values can (None: all).
+    ``costs`` are each value's in round after round, or image after image, all above 0. They are
+    compared pair by pair: what slows a machine down for a minute slows all values of that round.
+    Noise is the one-sided bound of Student's t for the logarithms of their ratios, by the number
+    of values that could win. Only ``eligible`` values can (None: all).
 
     Raises:
         ValueError: a value has not been measured in every round, or in none.
