@@ -7,6 +7,7 @@ and no receipt names is overhead, what nobody used is idle time.
 
 from __future__ import annotations
 
+import atexit
 import os
 import threading
 import time
@@ -122,10 +123,11 @@ class KeepAccount(bootsteps.StartStopStep):
         if machine.warning:
             _log.warning("prices.doubtful", why=machine.warning)
         self._account = Account(settings, machine, parent.concurrency, self._began_ns)
+        atexit.register(self._say)  # its pool's end takes Celery a second
         threading.Thread(target=self._run, name="account", daemon=True).start()
 
     def stop(self, parent: Any) -> None:  # noqa: ARG002 (Celery's signature)
-        """The last word; what comes after it takes a moment, and if not, the thread goes on."""
+        """The last word, if whoever waits for the worker's end kills it as soon as it is idle."""
         self._say()
 
     def _run(self) -> None:
