@@ -247,8 +247,8 @@ local function waste_ms(key, ms)
   local job = redis.call('HMGET', key, 'core_nano', 'tenant', 'recipe')
   if ms > 0 and job[2] then
     local nano = math.floor(ms * tonumber(job[1] or '0') / 1000)
-    redis.call('HINCRBY', K.TOTALS, 'rework_ms', ms)
-    redis.call('HINCRBY', K.TOTALS, 'rework_nano_usd', nano)
+    redis.call('HINCRBY', K.TOTALS, 'rework_ms', whole(ms))
+    redis.call('HINCRBY', K.TOTALS, 'rework_nano_usd', whole(nano))
     charge(job[2], job[3], {'rework', nano, '#rework_ms', ms}, nano)
   end
 end

@@ -12,6 +12,8 @@ import structlog
 from celery import bootsteps
 from celery.worker import state
 
+from pixfleet.workers.spend.account import KeepAccount
+
 from .losses import StepRequest
 from .rework import Rework
 from .timings import timings
@@ -39,7 +41,8 @@ class GiveBack(bootsteps.StartStopStep):
     is in a long encode does not leave at all.
     """
 
-    requires = (Watch,)
+    # The account's last word comes after the last job's end, so it is stopped after this.
+    requires = (Watch, KeepAccount)
 
     def __init__(self, worker: WorkController, **_: Any) -> None:
         super().__init__(worker)

@@ -7,9 +7,12 @@ and no receipt names is overhead, what nobody used is idle time.
 
 from __future__ import annotations
 
+import atexit
+import os
 import threading
 import time
 from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import psutil
@@ -32,7 +35,20 @@ if TYPE_CHECKING:
     from .machine import Machine
 
 _EVERY_S: Final = 2.0
+_BEGAN_FIELD: Final = 19
+"""Of what follows the name in /proc/PID/stat: when it began, ticks since the machine did."""
 _log = structlog.get_logger()
+
+
+def _age_ns() -> int:
+    """How long this process has been there: what it took to start is paid for as well."""
+    try:
+        fields = Path("/proc/self/stat").read_text("latin-1").rpartition(")")[2].split()
+        began_s = int(fields[_BEGAN_FIELD]) / os.sysconf("SC_CLK_TCK")
+        age_s = time.clock_gettime(time.CLOCK_BOOTTIME) - began_s
+    except (OSError, AttributeError):  # no Linux
+        age_s = time.time() - psutil.Process().create_time()
+    return max(0, int(age_s * 1e9))
 
 
 class TreeClock:
@@ -87,14 +103,16 @@ class Account:
 
 
 class KeepAccount(bootsteps.StartStopStep):
-    """The thread of a worker's main process that says it, until the worker has ended."""
+    """The thread of a worker's main process that says it, for as long as the process is there.
+
+    Stopped after the last jobs have ended (``GiveBack``) and before idle children are killed.
+    """
 
     requires = (SwiftEnding,)
 
     def __init__(self, worker: WorkController, **_: Any) -> None:
         super().__init__(worker)
-        self._began_ns = time.monotonic_ns()
-        self._over = threading.Event()
+        self._began_ns = time.monotonic_ns() - _age_ns()
         self._account: Account | None = None
 
     def start(self, parent: Any) -> None:
@@ -105,15 +123,16 @@ class KeepAccount(bootsteps.StartStopStep):
         if machine.warning:
             _log.warning("prices.doubtful", why=machine.warning)
         self._account = Account(settings, machine, parent.concurrency, self._began_ns)
+        atexit.register(self._say)  # its pool's end takes Celery a second
         threading.Thread(target=self._run, name="account", daemon=True).start()
 
     def stop(self, parent: Any) -> None:  # noqa: ARG002 (Celery's signature)
-        """The last word; what comes after it takes a moment."""
-        self._over.set()
+        """The last word, if whoever waits for the worker's end kills it as soon as it is idle."""
         self._say()
 
     def _run(self) -> None:
-        while not self._over.wait(_EVERY_S):
+        while True:
+            time.sleep(_EVERY_S)
             self._say()
 
     def _say(self) -> None:
