@@ -23,15 +23,16 @@ from typing import TYPE_CHECKING, Any, Final
 
 from PIL import Image
 
+from budgets.load import Kind, Load
 from charts.timeline import Line, Moment, timeline_chart
 from pixfleet.config import keys
 from pixfleet.config.budgets import Budget
-from pixfleet.config.contract import ImageJob, Recipe, VariantSpec
 from pixfleet.config.prices import from_nano
-from pixfleet.producer import BudgetClosedError, Producer
+from pixfleet.producer import Producer
 from pixfleet.workers.embedded import EmbeddedBroker
 from pixfleet.workers.fleet.process import WorkerProcess
 from pixfleet.workers.monitor.collect import read_fleet
+from pixfleet.workers.spend.alert_log import AlertLog
 from pixfleet.workers.spend.budgets import BudgetBook
 from publication import image, publish
 
@@ -41,15 +42,6 @@ if TYPE_CHECKING:
     from pixfleet.producer import JobHandle
 
 SOURCE: Final = Path(__file__).parents[1] / "samples" / "coffee.png"
-RECIPE: Final = Recipe(
-    name="bench",
-    features=(),
-    variants=(
-        VariantSpec(name="main", width=400, formats=("avif", "webp")),
-        VariantSpec(name="extra", width=300, formats=("jpeg",), optional=True),
-    ),
-)
-KEPT: Final = {("shop", "bulk"): 16, ("shop", "interactive"): 1, ("news", "bulk"): 4}
 SHARES: Final = {"thrifty": 0.6, "essential": 0.8, "closed": 1.0}
 WARM_JOBS, CLOSED_S, SAMPLE_S, GOAL_S = 20, 5.0, 0.5, 5.0
 
@@ -79,7 +71,8 @@ class Timeline:
     in_flight: int = 0
     in_flight_usd: Decimal = Decimal(0)
     overshoot_usd: Decimal = Decimal(0)
-    alerts: dict[str, int] = field(default_factory=dict)
+    told: int = 0
+    """events: an alert at half of the limit, three rungs, and that it is open again"""
     raised_s: float = 0
     reopened_s: float = 0
     """from the raise to the first begin"""
@@ -87,46 +80,6 @@ class Timeline:
     done: int = 0
     other_done: int = 0
     """jobs of news that ended while shop's budget was closed"""
-
-
-class Load:
-    """What the tenants have submitted."""
-
-    def __init__(self, producer: Producer, source: Path, out: Path) -> None:
-        self._producer = producer
-        self._common = {"source": str(source), "output": str(out), "recipe": RECIPE}
-        self.handles: dict[tuple[str, str], list[JobHandle]] = {kind: [] for kind in KEPT}
-        self._open: dict[tuple[str, str], list[JobHandle]] = {kind: [] for kind in KEPT}
-        self.refused_at: list[float] = []
-
-    def top_up(self) -> None:
-        """Bring each kind back to its number; who is refused is refused once."""
-        for (tenant, queue), kept in KEPT.items():
-            kind = tenant, queue
-            self._open[kind] = [one for one in self._open[kind] if not one.status().ended_at]
-            job = ImageJob(**self._common, tenant=tenant, queue=queue)
-            try:
-                for _ in range(kept - len(self._open[kind])):
-                    handle = self._producer.submit(job)
-                    self._open[kind].append(handle)
-                    self.handles[kind].append(handle)
-            except BudgetClosedError:
-                self.refused_at.append(time.time())
-
-    def unfinished(self, *tenants: str) -> list[JobHandle]:
-        """Jobs of these tenants that have not ended."""
-        return [
-            one
-            for (tenant, _), some in self.handles.items()
-            if tenant in tenants
-            for one in some
-            if not one.status().ended_at
-        ]
-
-    def ended(self, tenant: str) -> int:
-        """How many of a tenant's jobs have."""
-        every = sum(len(some) for (who, _), some in self.handles.items() if who == tenant)
-        return every - len(self.unfinished(tenant))
 
 
 def spent(producer: Producer, tenant: str) -> Decimal:
@@ -164,10 +117,18 @@ def _drive(producer: Producer, load: Load, jobs: int) -> Timeline:
         time.sleep(0.05)
     before = spent(producer, "shop")
     run.limit_usd = before + before / WARM_JOBS * jobs
-    shares = {f"{rung}_at": share for rung, share in SHARES.items()}
-    budget = Budget(owner="tenant:shop", limit_usd=run.limit_usd, alert_at=(0.5,), **shares)
+    thrifty, essential, closed = SHARES.values()
+    budget = Budget(
+        owner="tenant:shop",
+        limit_usd=run.limit_usd,
+        thrifty_at=thrifty,
+        essential_at=essential,
+        closed_at=closed,
+        alert_at=(0.5,),
+    )
     set_at = time.time()
     book.put([budget])
+    at: dict[str, float] = {}
 
     def follow(over: Callable[[], bool], *, more: bool = True) -> None:
         """Look, and submit, until something is over."""
@@ -180,7 +141,7 @@ def _drive(producer: Producer, load: Load, jobs: int) -> Timeline:
                 run.samples.append(_sample(producer, looked - set_at))
             time.sleep(0.02)
 
-    follow(lambda: any(event["to"] == "closed" for event in book.events(50)))
+    follow(lambda: _reached(book, at) == "closed")
     until = time.time() + CLOSED_S
     follow(lambda: time.time() > until)
     run.overshoot_usd = spent(producer, "shop") - run.limit_usd
@@ -188,26 +149,30 @@ def _drive(producer: Producer, load: Load, jobs: int) -> Timeline:
     run.raised_s = time.time() - set_at
     book.put([budget.model_copy(update={"limit_usd": Decimal(1000)})])
     follow(lambda: not load.unfinished("shop", "news"), more=False)
-    _judge(run, producer, load, book, set_at)
+    run.crossings = {rung: at[rung] - set_at for rung in SHARES}
+    _judge(run, producer, load, set_at)
+    run.told = len({told.id for told in AlertLog(producer.ledger.redis).told()})
     begun = [producer.ledger.attempts(one.id)[-1].began for one in waiting]
     run.reopened_s = min(begun) - set_at - run.raised_s
     return run
 
 
+def _reached(book: BudgetBook, at: dict[str, float]) -> str:
+    """The budget's rung now; when each was reached is written down."""
+    (standing,) = book.standings()
+    at.setdefault(standing.rung, standing.since.timestamp())
+    return standing.rung
+
+
 def _sample(producer: Producer, at_s: float) -> Sample:
     reading = read_fleet(producer.ledger.redis)
-    both = (spent(producer, tenant) for tenant in ("shop", "news"))
-    return Sample(at_s, *both, reading.running, reading.held)
+    shop_usd, news_usd = (spent(producer, tenant) for tenant in ("shop", "news"))
+    return Sample(at_s, shop_usd, news_usd, reading.running, reading.held)
 
 
-def _judge(run: Timeline, producer: Producer, load: Load, book: BudgetBook, set_at: float) -> None:
+def _judge(run: Timeline, producer: Producer, load: Load, set_at: float) -> None:
     """What the ledger's records say of the run."""
-    at: dict[str, float] = {}
-    for event in reversed(book.events(50)):
-        what = event["to"] if event["kind"] == "rung" else event["kind"]
-        run.alerts[what] = run.alerts.get(what, 0) + 1
-        at.setdefault(what, event["at"])
-    run.crossings = {rung: at[rung] - set_at for rung in SHARES}
+    at = {rung: set_at + after_s for rung, after_s in run.crossings.items()}
     lives = [_life(producer, kind, one) for kind, some in load.handles.items() for one in some]
     run.accepted, run.done = len(lives), sum(life.done for life in lives)
     closed_at, raised_at = at["closed"], set_at + run.raised_s
@@ -242,11 +207,12 @@ class Life:
     cost_usd: Decimal
 
 
-def _life(producer: Producer, kind: tuple[str, str], handle: JobHandle) -> Life:
+def _life(producer: Producer, kind: Kind, handle: JobHandle) -> Life:
     manifest, last = handle.result(), producer.ledger.attempts(handle.id)[-1]
     full = not any("asks for thrift" in note for note in manifest.notes)
     cost_usd, done = manifest.receipt.cost_usd, manifest.status == "done"
-    return Life(*kind, last.began, last.ended, full, done, cost_usd)
+    tenant, queue = kind
+    return Life(tenant, queue, last.began, last.ended, full, done, cost_usd)
 
 
 def chart(run: Timeline) -> str:
@@ -291,7 +257,7 @@ def table(runs: list[Timeline]) -> str:
     row("jobs of the other tenant done while closed", lambda run: str(run.other_done))
     row("first begin after the raise", lambda run: f"{run.reopened_s:.1f} s")
     row("done of accepted", lambda run: f"{run.done} of {run.accepted}")
-    row("events", lambda run: ", ".join(f"{what} {n}" for what, n in run.alerts.items()))
+    row("events told (an alert, three rungs, open again)", lambda run: str(run.told))
     numbers = [str(number + 1) for number in range(len(runs))]
     lines = [("run", numbers), ("---", ["--:"] * len(runs)), *rows.items()]
     return "\n".join(f"| {name} | {' | '.join(cells)} |" for name, cells in lines)

@@ -72,7 +72,7 @@ def spend(ledger, usd: Decimal, **options) -> None:
     end(ledger, job_id, usd)
 
 
-def happened(client) -> list[tuple[str, str, str]]:
-    """Owner, kind and what came of it, of every event, the oldest first."""
-    found = [json.loads(row) for row in client.lrange(keys.ALERTS, 0, -1)]
+def happened(client, newest: int = 1000) -> list[tuple[str, str, str]]:
+    """Owner, kind and what came of it, of events that nobody was told of, the oldest first."""
+    found = [json.loads(row) for row in client.lrange(keys.ALERTS, -newest, -1)]
     return [(event["owner"], event["kind"], event["to"]) for event in found]

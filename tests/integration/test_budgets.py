@@ -341,4 +341,4 @@ def test_events_that_nobody_fetches_are_bounded(ledger, book, client):
     client.rpush(keys.ALERTS, *["{}"] * 1500)
     book.put([Budget(owner="tenant:a", limit_usd=CENT)])
     assert client.llen(keys.ALERTS) == 1000
-    assert book.events(1)[0]["to"] == "closed"
+    assert happened(client, newest=1) == [("tenant:a", "rung", "closed")]
