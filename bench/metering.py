@@ -82,7 +82,7 @@ class Scripts:
 
     def __init__(self, runtime: Runtime) -> None:
         self._ledger = runtime.ledger
-        whole: Any = self._ledger._complete  # noqa: SLF001 (another script in its place)
+        whole: Any = self._ledger._complete  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] (for another in its place)
         text: str = whole.script
         assert CHARGE in text, "the script has changed"
         assert EXPERIENCE in text, "the script has changed"
@@ -97,12 +97,12 @@ class Scripts:
         ]
         self._ledger.register(jobs)
         fences = [self._ledger.claim(job.id).fence for job in jobs]
-        self._ledger._complete = self._scripts[charging]  # noqa: SLF001 (as above)
+        self._ledger._complete = self._scripts[charging]  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]
         self._ledger.redis.config_resetstat()
         for job, fence in zip(jobs, fences, strict=True):
             ended = self._ledger.complete(manifest.model_copy(update={"job_id": job.id}), fence)
             assert ended.accepted
-        self._ledger._complete = self._scripts[True]  # noqa: SLF001 (as above)
+        self._ledger._complete = self._scripts[True]  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]
         stats: Any = self._ledger.redis.info("commandstats")
         return stats["cmdstat_evalsha"]["usec_per_call"] / 1000
 
@@ -117,7 +117,7 @@ def round_of(runtime: Runtime, job: ImageJob, jobs: int, account: Account) -> di
         entered += 1
         return stage(meter, name)
 
-    Meter.stage = counted
+    setattr(Meter, "stage", counted)  # noqa: B010 (to count, for this one job)
     try:
         manifest = process(runtime, job)
     finally:

@@ -72,17 +72,17 @@ class Meter:
         """
         inner = _Use()
         self._inner.append(inner)
-        cpu_s, wall_s = _cpu_s(), time.monotonic()
+        began_cpu_s, began_s = cpu_s(), time.monotonic()
         try:
             yield
         finally:
-            cpu_s, wall_s = _cpu_s() - cpu_s, time.monotonic() - wall_s
+            used_s, wall_s = cpu_s() - began_cpu_s, time.monotonic() - began_s
             self._inner.pop()
             if self._inner:
-                self._inner[-1].cpu_s += cpu_s
+                self._inner[-1].cpu_s += used_s
                 self._inner[-1].wall_s += wall_s
             use = self._stages.setdefault(name, _Use())
-            use.cpu_s += max(0.0, cpu_s - inner.cpu_s)
+            use.cpu_s += max(0.0, used_s - inner.cpu_s)
             own_s = max(0.0, wall_s - inner.wall_s)
             use.wall_s += own_s
             if wall_s > _BRIEF_S or not self._resident_gb:
@@ -227,6 +227,7 @@ def _resident_gb() -> float:
         return most * (1 if sys.platform == "darwin" else 1024) / 1e9
 
 
-def _cpu_s() -> float:
+def cpu_s() -> float:
+    """CPU seconds of this process so far, all its threads, and of children it waited for."""
     children = resource.getrusage(resource.RUSAGE_CHILDREN)
     return time.process_time() + children.ru_utime + children.ru_stime
