@@ -95,7 +95,7 @@ class Ender:
         self._chance = random.Random(seed)
         self._redis: Any = connect(url, for_ever=True)
         machine = Machine(load_prices("aws-us-east-1").rates(), 1)
-        options = {"lease_s": LEASE_S, "max_attempts": 50, "ttl_s": 86_400, "machine": machine}
+        options: Any = {"lease_s": LEASE_S, "max_attempts": 50, "ttl_s": 86_400, "machine": machine}
         self._ledger = JobLedger(self._redis, QueueSettings(), None, **options)
         self._answers = folder / f"accepted-{os.getpid()}"
 
