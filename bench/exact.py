@@ -50,8 +50,6 @@ from pixfleet.workers.spend.meter import charges
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from redis import Redis
-
 TENANTS = ("shop", "press", "a", "b.c", "d_e-f", "T7", "0")
 RECIPES = ("web", "archive", "no|such|recipe", "tiny", "Größe")
 STAGES = ("fetch", "memo", "inspect", "decode", "features", "resize", "encode", "store")
@@ -95,9 +93,9 @@ class Ender:
 
     def __init__(self, url: str, folder: Path, seed: int) -> None:
         self._chance = random.Random(seed)
-        self._redis = connect(url, for_ever=True)
+        self._redis: Any = connect(url, for_ever=True)
         machine = Machine(load_prices("aws-us-east-1").rates(), 1)
-        options = {"lease_s": LEASE_S, "max_attempts": 50, "ttl_s": 86_400, "machine": machine}
+        options: Any = {"lease_s": LEASE_S, "max_attempts": 50, "ttl_s": 86_400, "machine": machine}
         self._ledger = JobLedger(self._redis, QueueSettings(), None, **options)
         self._answers = folder / f"accepted-{os.getpid()}"
 
@@ -154,7 +152,7 @@ class Ender:
 class Sums:
     """The sums that the manifests of ended jobs come to."""
 
-    def __init__(self, redis: Redis) -> None:
+    def __init__(self, redis: Any) -> None:
         self.lines: Counter[tuple[str, str, str, str]] = Counter()
         self.owners: Counter[tuple[str, str]] = Counter()
         self.totals: Counter[str] = Counter()
@@ -207,7 +205,8 @@ def periods(at: dt.datetime) -> tuple[str, ...]:
 def differences(url: str) -> list[str]:
     """Where what the ledger has summed is not what its manifests come to."""
     ledger = Producer(url).ledger
-    redis, true = ledger.redis, Sums(ledger.redis)
+    redis: Any = ledger.redis
+    true = Sums(redis)
     summed: Counter[tuple[str, str, str, str]] = Counter()
     rework: Counter[str] = Counter()
     for entry in SpendBook(ledger).entries():
@@ -229,7 +228,7 @@ def differences(url: str) -> list[str]:
     ]
 
 
-def _owned(redis: Redis, true: Sums, rework: Counter[str]) -> tuple[Counter[Any], Counter[Any]]:
+def _owned(redis: Any, true: Sums, rework: Counter[str]) -> tuple[Counter[Any], Counter[Any]]:
     """Sums of owners by kind of period, and what they should be.
 
     When an attempt was lost is not known, so these are compared over all of the run.
@@ -266,7 +265,7 @@ def run(receipts: int, processes: int, seed: int, kill_every_s: float = 3) -> di
     with tempfile.TemporaryDirectory(prefix="pf-") as name:
         folder = Path(name)
         broker = EmbeddedBroker(folder).start()
-        client = connect(broker.redis_url, for_ever=True)
+        client: Any = connect(broker.redis_url, for_ever=True)
         client.rpush(TODO, *range(1, receipts + 1))
         seeds = iter(range(seed * 10**6, (seed + 1) * 10**6))
         enders = [spawn(broker.redis_url, folder, next(seeds)) for _ in range(processes)]

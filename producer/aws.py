@@ -18,6 +18,7 @@ from botocore.exceptions import (
     TokenRetrievalError,
 )
 
+from .billed import sqs_requests
 from .sqs import QueueMissingError, SqsUnavailableError, missing
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ def connect_sqs() -> Any:
         retries={"mode": "standard", "total_max_attempts": 4},
     )
     with answering_sqs():
-        return boto3.Session().client("sqs", config=config)
+        return sqs_requests.watch(boto3.Session().client("sqs", config=config))
 
 
 @contextmanager

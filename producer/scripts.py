@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import logging
+from contextlib import suppress
 from importlib import resources
 from typing import TYPE_CHECKING, Any, Final
 
 from pixfleet.config import keys
+from pixfleet.config.prices import to_nano
 from pixfleet.config.queues import INTERACTIVE
 
-from .connection import answering
+from .billed import sqs_requests
+from .connection import LedgerUnavailableError, answering
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -46,6 +49,7 @@ class Scripts:
             (resources.files("pixfleet.producer") / "prelude.lua").read_text(encoding="utf-8"),
         ]
         self._prelude = "\n".join(header)
+        self._account = self.load("pixfleet.producer", "account")
 
     def load(self, package: str, name: str) -> Script:
         """The script ``name`` of a package."""
@@ -108,7 +112,22 @@ class Scripts:
             LedgerUnavailableError: Redis did not answer.
         """
         if self._post:
-            self._post(queue, envelopes)
+            try:
+                self._post(queue, envelopes)
+            finally:
+                self.tell_requests()
             return
         with answering(self._redis):
             self._redis.lpush(queue, *envelopes)
+
+    def tell_requests(self) -> None:
+        """Have the fleet charged for what this process has asked of SQS, if it is any more.
+
+        A ledger that is away hears it the next time.
+        """
+        count = sqs_requests.count
+        if count != sqs_requests.said:
+            with suppress(LedgerUnavailableError):
+                nano = to_nano(sqs_requests.usd * count)
+                self.ask(self._account, sqs_requests.name, "sqs_request", nano)
+                sqs_requests.said = count

@@ -6,6 +6,10 @@ import random
 import time
 from typing import TYPE_CHECKING, Any, Final
 
+from pixfleet.config.prices import load_prices
+
+from .billed import PIECE_BYTES, sqs_requests
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
@@ -13,8 +17,7 @@ if TYPE_CHECKING:
 
     from .scripts import Post
 
-MAX_MESSAGE_BYTES: Final = 65_536
-"""SQS bills every request in pieces of this size."""
+MAX_MESSAGE_BYTES: Final = PIECE_BYTES
 _MAX_ENTRIES: Final = 10
 _MAX_REQUEST_BYTES: Final = 262_144
 _ROUNDS: Final = 6
@@ -122,8 +125,12 @@ def post_of(settings: Settings) -> Post | None:
 
     Raises:
         SqsUnavailableError: there is no region.
+        PriceError: the price book does not have a request to SQS.
     """
-    return SqsSender(settings.sqs).send if settings.broker.on_sqs else None
+    if not settings.broker.on_sqs:
+        return None
+    sqs_requests.usd = load_prices(settings.money.book).request_usd("sqs_request")
+    return SqsSender(settings.sqs).send
 
 
 def _requests(bodies: Sequence[str]) -> Iterator[list[str]]:

@@ -127,6 +127,17 @@ def _ready_child(**_: object) -> None:
     confine(app.conf["pixfleet_child_budget"])
 
 
+def _tell_requests(**_: object) -> None:
+    """A child that has sent a job's next steps to SQS says so."""
+    from .runtime import runtime  # noqa: PLC0415 (as above)
+
+    runtime().ledger.scripts.tell_requests()
+
+
+if on_sqs:
+    signals.task_postrun.connect(_tell_requests)
+
+
 @functools.cache
 def _ledger() -> Any:
     """The main process's connection for signs of life: one, not a new one every two seconds."""

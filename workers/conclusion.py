@@ -51,6 +51,11 @@ def conclude(
     if isinstance(job.recipe, Recipe):
         manifest = with_pictures(manifest, job.recipe)
     if not job.batch:
+        if job.output.startswith("s3://"):  # counted beforehand, for it holds the receipt
+            meter = runtime.meter()
+            meter.request("s3_put")
+            receipt = merge([manifest.receipt, meter.receipt()])
+            manifest = manifest.model_copy(update={"receipt": receipt})
         manifest = _published(runtime, job, manifest)
     completion = runtime.ledger.complete(manifest, fence)
     if not completion.accepted:
@@ -105,6 +110,6 @@ def _published(runtime: Runtime, job: ImageJob, manifest: Manifest) -> Manifest:
     return manifest
 
 
-def lone(failure: Failure) -> Part:
-    """A part that made nothing, and why."""
-    return Part(failures=(failure,), receipt=Receipt())
+def lone(failure: Failure, in_vain: Receipt | None = None) -> Part:
+    """A part that made nothing, why, and what was used for it."""
+    return Part(failures=(failure,), receipt=in_vain or Receipt())

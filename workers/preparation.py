@@ -149,7 +149,10 @@ class _Preparation:
         failures: tuple[Failure, ...] = ()
         try:
             self._work()
-        except (RetryableError, OversizeError):
+        except RetryableError as error:
+            error.in_vain = self._meter.receipt()
+            raise
+        except OversizeError:
             raise
         except Exception as error:  # noqa: BLE001 (whatever it is, the job ends with a reason)
             failures = (failure_of(error),)

@@ -43,8 +43,10 @@ class Runtime:
     efforts: EffortBook
 
     def meter(self) -> Meter:
-        """A fresh meter for one step of one job."""
-        return Meter(self.prices, self.machine.rates)
+        """A fresh meter for one step of one job; from now on it hears of the store's requests."""
+        meter = Meter(self.prices, self.machine.rates)
+        self.store.on_request = meter.request
+        return meter
 
     def trials(self, job_id: str) -> Trials:
         """The record of one step's encodings."""

@@ -19,12 +19,15 @@ from structlog.testing import capture_logs
 
 from pixfleet.config import keys
 from pixfleet.config.contract import TASK_PREPARE
+from pixfleet.config.prices import load_prices, to_nano
 from pixfleet.config.queues import QUEUES
 from pixfleet.config.settings import Settings
 from pixfleet.producer import ImageJob, Producer, Recipe, SqsUnavailableError, VariantSpec
+from pixfleet.producer.billed import sqs_requests
 from pixfleet.producer.queues import SqsQueues
 from pixfleet.producer.sqs import SqsSender
 from pixfleet.workers.fleet.process import WorkerProcess
+from pixfleet.workers.spend.book import SpendBook
 from tests.brokers import free_port
 from tests.hostile import photo
 from tests.sqs_gate import SqsGate
@@ -100,7 +103,8 @@ def eventually(question, timeout_s=30):
     return answer
 
 
-def test_jobs_end_fused_and_fanned_out_at_once_and_for_few_requests(fleet):
+def test_jobs_end_fused_and_fanned_out_at_once_and_for_few_requests_that_are_all_charged(fleet):
+    sqs_requests.begin()  # of this process, which is the producer
     SqsQueues(Settings.load()).create()
     recipes = [Recipe(name="r", variants=SEVERAL, quality=quality) for quality in (40, 45)]
     queues = ("bulk", "interactive")
@@ -120,6 +124,7 @@ def test_jobs_end_fused_and_fanned_out_at_once_and_for_few_requests(fleet):
             fleet.submit(queue=queue).result(60)
             assert time.monotonic() - began_s < 5
 
+        seen = fleet.gate.requests.total()
         fleet.gate.requests.clear()
         for handle in list(fleet.producer.submit_many(fleet.job() for _ in range(40))):
             assert handle.result(60).status == "done"
@@ -127,6 +132,16 @@ def test_jobs_end_fused_and_fanned_out_at_once_and_for_few_requests(fleet):
         assert fleet.gate.requests["SendMessageBatch"] == 4
         # One delivery and one acknowledgement each, and a few polls that found nothing.
         assert sum(fleet.gate.requests.values()) <= 40 * 2 + 4 + 8, fleet.gate.requests
+
+        os.kill(worker.pid, signal.SIGTERM)
+        eventually(lambda: worker.exit_code is not None)
+    seen += fleet.gate.requests.total()
+    entries = SpendBook(fleet.producer.ledger).entries()
+    charged = {(e.tenant, e.recipe): e.amount for e in entries if e.line == "sqs_request"}
+    usd = load_prices("aws-us-east-1").request_usd("sqs_request")
+    assert charged.keys() == {("", "")}
+    # What a worker asks after its last word, if anything, is not seen.
+    assert to_nano(usd * (seen - 3)) <= charged["", ""] <= to_nano(usd * seen)
 
 
 def test_interactive_jobs_pass_a_backlog_of_bulk(fleet):

@@ -169,7 +169,7 @@ def test_the_tighter_of_a_day_and_a_month_counts_and_who_is_refused_hears_of_the
 def test_machines_that_nobody_uses_close_the_fleets_budget_unless_it_counts_jobs_alone(
     ledger, book
 ):
-    account = ledger.scripts.load("pixfleet.workers.fleet", "account")
+    account = ledger.scripts.load("pixfleet.producer", "account")
     budget = Budget(owner="fleet", limit_usd=CENT)
     book.put([budget])
 

@@ -85,7 +85,7 @@ def end_job(ledger: JobLedger, *, encode: str, s3_put: str = "0", **job: str) ->
 
 def say(ledger: JobLedger, process: str, **totals: int) -> None:
     """A worker's word of its machine's time, by the script that workers use."""
-    script = ledger.scripts.load("pixfleet.workers.fleet", "account")
+    script = ledger.scripts.load("pixfleet.producer", "account")
     ledger.scripts.ask(script, process, *(part for pair in totals.items() for part in pair))
 
 

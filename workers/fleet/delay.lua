@@ -1,5 +1,6 @@
 -- The world is away: the job is tried again later, and this attempt does not count.
--- ARGV: id, fence, delay in s, why, nano-dollars of CPU that were in vain
+-- ARGV: id, fence, delay in s, why, nano-dollars of CPU that were in vain, then pairs of a kind of
+--   request and nano-dollars
 -- Returns 1, or 0 when another worker has taken the job over.
 local id = ARGV[1]
 local key = K.JOB .. id
@@ -16,5 +17,9 @@ redis.call('HINCRBY', K.BACKLOG, job[3], 1)
 redis.call('ZREM', K.RUNNING, id)
 redis.call('ZADD', K.DELAYED, now + tonumber(ARGV[3]), id)
 local nano = tonumber(ARGV[5])
-charge(job[4], job[5], {'retry', nano, '#retries', 1}, nano)
+local lines = {'retry', nano, '#retries', 1}
+for i = 6, #ARGV do
+  lines[#lines + 1] = ARGV[i]
+end
+charge(job[4], job[5], lines, nano)
 return 1

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 import threading
-import time
 import zlib
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -26,7 +25,7 @@ from pixfleet.producer.connection import answering
 from pixfleet.producer.ledger import Ledger, counts
 from pixfleet.producer.scripts import Scripts
 from pixfleet.workers.spend.experience import experience
-from pixfleet.workers.spend.meter import MACHINE, charges
+from pixfleet.workers.spend.meter import MACHINE, charges, cpu_s
 from pixfleet.workers.spend.savings import adaptive_savings
 
 from .owner import is_dead, owner_name
@@ -36,7 +35,7 @@ if TYPE_CHECKING:
 
     import redis
 
-    from pixfleet.config.results import JobState, Manifest
+    from pixfleet.config.results import JobState, Manifest, Receipt
     from pixfleet.config.settings import QueueSettings
     from pixfleet.producer.scripts import Post
     from pixfleet.workers.spend.machine import Machine
@@ -92,7 +91,7 @@ class JobLedger(Ledger):
     ) -> None:
         super().__init__(client, queues, post)
         self._machine = machine
-        self._claimed_ns = 0
+        self._claimed_cpu_s = 0.0
         self._lease_s = lease_s
         self._max_attempts = max_attempts
         self._ttl_s = ttl_s
@@ -105,7 +104,7 @@ class JobLedger(Ledger):
         """Take up a job; a job whose owner died on this host is taken over at once."""
         dead = ""
         while True:
-            self._claimed_ns = time.process_time_ns()
+            self._claimed_cpu_s = cpu_s()
             outcome, fence, attempts, tries, owner, left_s, thrifty = self.scripts.run(
                 self._claim,
                 *(job_id, owner_name(), self._lease_s, self._max_attempts, dead),
@@ -121,10 +120,19 @@ class JobLedger(Ledger):
                 return claim
             dead = claim.owner
 
-    def delay(self, job_id: str, fence: int, delay_s: float, why: str) -> None:
-        """Put the job off unharmed: it is tried again later, and the attempt does not count."""
-        in_vain_nano = self._machine.cores_nano(time.process_time_ns() - self._claimed_ns)
-        self.scripts.ask(self._delay, job_id, fence, delay_s, why, in_vain_nano)
+    def delay(
+        self, job_id: str, fence: int, delay_s: float, why: str, in_vain: Receipt | None = None
+    ) -> None:
+        """Put the job off unharmed: it is tried again later, and the attempt does not count.
+
+        Its CPU is charged as a retry, and the requests of the receipt ``in_vain`` as what they are.
+        """
+        nano = self._machine.cores_nano((cpu_s() - self._claimed_cpu_s) * 1e9)
+        requests: dict[str, int] = {}
+        if in_vain:
+            requests = {kind: to_nano(in_vain.lines_usd[kind]) for kind in in_vain.requests}
+        pairs = (part for pair in requests.items() for part in pair)
+        self.scripts.ask(self._delay, job_id, fence, delay_s, why, nano, *pairs)
 
     @contextmanager
     def heartbeat(self, job_id: str, fence: int, part: str = "") -> Generator[bool]:

@@ -12,6 +12,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import random
 import threading
@@ -29,6 +30,7 @@ from kombu.transport import SQS
 
 from pixfleet.config.queues import QUEUES, SQS_WAIT_S
 from pixfleet.producer.aws import answering_sqs
+from pixfleet.producer.billed import sqs_requests
 
 _CONNECT_S: Final = 5
 _ANSWER_S: Final = SQS_WAIT_S + 10
@@ -51,9 +53,16 @@ class TimedCurl(CurlClient):
 
 
 class PollConnection(AsyncSQSConnection):
-    """A poll that fails is an answer, not the end of the worker."""
+    """A poll that fails is an answer, not the end of the worker; every request is counted."""
+
+    def make_request(self, *args: Any, **kwargs: Any) -> Any:
+        """As kombu's."""
+        sqs_requests.add()
+        return super().make_request(*args, **kwargs)
 
     def _on_list_ready(self, parent: Any, markers: Any, operation: str, response: Any) -> Any:
+        with contextlib.suppress(AttributeError, TypeError):  # one that never came has no body
+            sqs_requests.add_answer(len(response.response.body))
         try:
             answer = super()._on_list_ready(parent, markers, operation, response)
         except Exception as error:  # noqa: BLE001 (kombu raises nothing more special)
@@ -124,6 +133,10 @@ class Channel(SQS.Channel):
                 continue
             dirty = self.qos._dirty  # noqa: SLF001
             return [(tag, message) for tag, message in delivered if tag not in dirty]
+
+    def sqs(self, queue: str | None = None) -> Any:
+        """As kombu's, with its requests counted."""
+        return sqs_requests.watch(super().sqs(queue))
 
     def asynsqs(self, queue: str | None = None) -> AsyncSQSConnection:
         """As kombu's, with time limits and answers for failures."""

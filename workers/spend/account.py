@@ -75,7 +75,7 @@ class Account:
 
     def __init__(self, settings: Settings, machine: Machine, children: int, began_ns: int) -> None:
         self._scripts = Scripts(connect(settings.ledger_url), settings.queue, None)
-        self._script = self._scripts.load("pixfleet.workers.fleet", "account")
+        self._script = self._scripts.load("pixfleet.producer", "account")
         self._machine = machine
         self._children = children
         self._began_ns = began_ns
@@ -91,6 +91,7 @@ class Account:
         wall_ns = time.monotonic_ns() - self._began_ns
         tree_s = self._tree.read_s()
         used = self._machine.cores_nano(tree_s * 1e9)
+        self._scripts.tell_requests()
         name, wall_ms = self._machine.rates.machine, wall_ns / 1e6
         self._scripts.ask(
             self._script,

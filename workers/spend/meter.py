@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 MACHINE: Final = "cpu"
 """The line of a receipt that is the sum of its stages: time of machines, with their memory."""
 _PAGE_BYTES: Final = os.sysconf("SC_PAGE_SIZE")
+_BRIEF_S: Final = 0.001
+"""In a stage this short a process can hardly take so much memory that its cost changes."""
 
 
 @dataclass(slots=True)
@@ -52,6 +54,7 @@ class Meter:
         self._stages: dict[str, _Use] = {}
         forget_peak()
         self._inner: list[_Use] = []
+        self._resident_gb = 0.0
         self._requests: Counter[str] = Counter()
         self._lock = Lock()
         self._bytes_in = 0
@@ -65,24 +68,26 @@ class Meter:
         """Charge what happens inside to a stage; what nested stages use is charged to them alone.
 
         CPU seconds are this process's, all its threads, and those of children it waited for; memory
-        is what the process holds when the stage ends.
+        is what the process holds when the stage ends, or held before a brief one.
         """
         inner = _Use()
         self._inner.append(inner)
-        cpu_s, wall_s = _cpu_s(), time.monotonic()
+        began_cpu_s, began_s = cpu_s(), time.monotonic()
         try:
             yield
         finally:
-            cpu_s, wall_s = _cpu_s() - cpu_s, time.monotonic() - wall_s
+            used_s, wall_s = cpu_s() - began_cpu_s, time.monotonic() - began_s
             self._inner.pop()
             if self._inner:
-                self._inner[-1].cpu_s += cpu_s
+                self._inner[-1].cpu_s += used_s
                 self._inner[-1].wall_s += wall_s
             use = self._stages.setdefault(name, _Use())
-            use.cpu_s += max(0.0, cpu_s - inner.cpu_s)
+            use.cpu_s += max(0.0, used_s - inner.cpu_s)
             own_s = max(0.0, wall_s - inner.wall_s)
             use.wall_s += own_s
-            use.gb_s += own_s * _resident_gb()
+            if wall_s > _BRIEF_S or not self._resident_gb:
+                self._resident_gb = _resident_gb()
+            use.gb_s += own_s * self._resident_gb
 
     def request(self, kind: str, count: int = 1) -> None:
         """Count billed requests.
@@ -160,6 +165,8 @@ def merge(receipts: Iterable[Receipt]) -> Receipt:
     books: dict[str, None] = {}
     machines: dict[str, None] = {}
     merged = list(receipts)
+    if len(merged) == 1:
+        return merged[0]
     for receipt in merged:
         for stage in receipt.stages:
             known = stages.get(stage.stage)
@@ -220,6 +227,7 @@ def _resident_gb() -> float:
         return most * (1 if sys.platform == "darwin" else 1024) / 1e9
 
 
-def _cpu_s() -> float:
+def cpu_s() -> float:
+    """CPU seconds of this process so far, all its threads, and of children it waited for."""
     children = resource.getrusage(resource.RUSAGE_CHILDREN)
     return time.process_time() + children.ru_utime + children.ru_stime

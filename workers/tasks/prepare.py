@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from pixfleet.config.contract import TASK_PREPARE, ContractError, ImageJob
 from pixfleet.config.queues import LARGE
-from pixfleet.config.results import Failure
+from pixfleet.config.results import Failure, Receipt
 from pixfleet.producer.client import registration
 from pixfleet.workers import pipeline
 from pixfleet.workers.admission import admit
@@ -65,7 +65,7 @@ def prepare(task: Task, message: dict[str, Any]) -> None:
                 _end(task, job, claim, failure_of(error))
         except RetryableError as error:
             if not _put_off(held, job_id, claim, error):
-                _end(task, job, claim, failure_of(error))
+                _end(task, job, claim, failure_of(error), error.in_vain)
 
 
 def _read(held: Runtime, job_id: str, message: dict[str, Any]) -> tuple[ImageJob, Failure | None]:
@@ -84,7 +84,7 @@ def _put_off(held: Runtime, job_id: str, claim: Claim, error: RetryableError) ->
     if claim.tries >= worker.max_retries:
         return False
     delay_s = max(backoff_s(worker, claim.tries), error.after_s)
-    held.ledger.delay(job_id, claim.fence, delay_s, error.message)
+    held.ledger.delay(job_id, claim.fence, delay_s, error.message, error.in_vain)
     return True
 
 
@@ -99,7 +99,11 @@ def _refusal(ledger: JobLedger, job_id: str, claim: Claim) -> Failure | None:
 
 def _hand_on(task: Task, prepared: Prepared, claim: Claim) -> None:
     if not prepared.members:
-        end_job(prepared.job, prepared.draft, [], claim.fence)
+        try:
+            end_job(prepared.job, prepared.draft, [], claim.fence)
+        except RetryableError as error:
+            error.in_vain = prepared.draft.receipt
+            raise
         return
     job_id: str = task.request.id
     held = runtime()
@@ -115,6 +119,8 @@ def _hand_on(task: Task, prepared: Prepared, claim: Claim) -> None:
     pipeline.fan_out(task.app, members, finish, prepared.job.queue)
 
 
-def _end(task: Task, job: ImageJob, claim: Claim, failure: Failure) -> None:
+def _end(
+    task: Task, job: ImageJob, claim: Claim, failure: Failure, in_vain: Receipt | None = None
+) -> None:
     draft = begin(task.request.id, job, claim.attempts)
-    end_job(job, draft, [lone(failure)], claim.fence)
+    end_job(job, draft, [lone(failure, in_vain)], claim.fence)

@@ -1,4 +1,5 @@
--- A worker's main process says what its machine has cost since the process began.
+-- A process says what it has cost since it began: a worker's main process its machine's time, any its
+-- requests that no receipt holds.
 -- ARGV: the process, then pairs line, nano-dollars in all: capacity (the machine's time), tree (the
 --   CPU of all its processes), or a kind of request; `machine|what` is no money but milliseconds.
 -- Returns 1. Totals, not increments: what was said twice counts once.
@@ -22,7 +23,8 @@ for i = 2, #ARGV, 2 do
     end
   end
 end
-redis.call('EXPIRE', key, 86400)
+-- Longer than a process is out of reach and goes on: forgotten, it would be charged from nothing.
+redis.call('EXPIRE', key, 40 * 86400)
 if #ran > 0 then
   experience(ran)
 end
