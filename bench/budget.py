@@ -1,12 +1,12 @@
 """A fleet under load passes a tenant's budget: what happens when, and how far beyond it goes.
 
-    python bench/budget.py [--runs 3] [--jobs 100] [--json FILE] [--publish]
+    python bench/budget.py [--runs 3] [--jobs 80] [--json FILE] [--publish]
 
-A real fleet of two children. Tenant ``shop`` keeps 16 bulk jobs and an interactive one before it
-and tries again while it is refused, tenant ``news`` keeps four bulk ones and has no budget. After a
-warm-up shop's limit is set so that about ``--jobs`` more jobs reach it; some seconds after it has
-closed it is raised, and everything that was accepted is awaited. Times of begins and of crossings
-are the ledger's.
+A real fleet of four children. Tenant ``shop`` keeps 16 bulk jobs and three interactive ones before
+it and tries again while it is refused, tenant ``news`` keeps four bulk ones and has no budget.
+After a warm-up shop's limit is set so that about ``--jobs`` more jobs reach it; some seconds after
+it has closed it is raised, and everything that was accepted is awaited. Times of begins and of
+crossings are the ledger's.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 
 SOURCE: Final = Path(__file__).parents[1] / "samples" / "coffee.png"
 SHARES: Final = {"thrifty": 0.6, "essential": 0.8, "closed": 1.0}
-WARM_JOBS, CLOSED_S, SAMPLE_S, GOAL_S = 20, 5.0, 0.5, 5.0
+CHILDREN, WARM_JOBS, CLOSED_S, SAMPLE_S, GOAL_S = 4, 20, 5.0, 0.5, 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +105,7 @@ def once(jobs: int) -> Timeline:
             "PIXFLEET_MEMO_ENABLED": "false",
         }
         redis, log = producer.ledger.redis, state / "worker.log"
-        with WorkerProcess(redis, children=2, environment=environment, log=log) as worker:
+        with WorkerProcess(redis, children=CHILDREN, environment=environment, log=log) as worker:
             worker.wait_ready()
             return _drive(producer, Load(producer, state / "picture.png", state / "out"), jobs)
 
@@ -286,7 +286,7 @@ def report(runs: list[Timeline]) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description="A budget that is passed under load.")
     parser.add_argument("--runs", type=int, default=3)
-    parser.add_argument("--jobs", type=int, default=100)
+    parser.add_argument("--jobs", type=int, default=80)
     parser.add_argument("--json", type=Path, help="write the timelines there")
     parser.add_argument("--publish", action="store_true", help="into docs/benchmarks.md")
     asked = parser.parse_args()

@@ -40,8 +40,7 @@ class BudgetClosedError(RuntimeError):
 
     http_status: Final = 402
 
-    def __init__(self, refused: int, closed: str, retry_after_s: float) -> None:
-        hold = Hold.read(closed)
+    def __init__(self, refused: int, hold: Hold, retry_after_s: float) -> None:
         self.budget = f"{hold.owner}|{hold.period}"
         self.spent_usd = hold.spent_usd
         self.limit_usd = hold.limit_usd
@@ -63,7 +62,7 @@ def admit(
     deadline = time.monotonic() + patience_s
     answers: list[bool | None] = [None] * len(jobs)
     left = list(range(len(jobs)))
-    closed: list[tuple[str, int]] = []
+    closed: list[tuple[Hold, int]] = []
     while True:
         wait_s = 0
         full: list[int] = []
@@ -71,7 +70,7 @@ def admit(
         for place, (what, pause_s, why) in zip(left, registered, strict=True):
             answers[place] = None if what < 0 else what == 1
             if what == _CLOSED:
-                closed.append((why, pause_s))
+                closed.append((Hold.read(why), pause_s))
             elif what < 0:
                 full.append(place)
                 wait_s = max(wait_s, pause_s)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import time
 import uuid
 from contextlib import ExitStack
@@ -24,11 +25,12 @@ from .fleet.process import WorkerProcess
 from .summary import totals
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
 
     from pixfleet.config.contract import Recipe
     from pixfleet.config.results import BatchSummary
+    from pixfleet.producer.holding import Hold
     from pixfleet.producer.ledger import BatchStatus, Ledger
     from pixfleet.producer.sources import Source
 
@@ -97,10 +99,10 @@ def run(order: Order, started_s: float, show: Callable[[BatchStatus, float], Non
 
     Raises:
         SourceNotFoundError: nothing to do.
+        BudgetClosedError: none of its jobs would be begun.
         RunFailedError: the worker cannot be kept alive.
     """
-    if order.chosen is None:
-        next(find_sources(order.source, without=order.out))
+    next(iter(_sources(order)))
     batch = f"{_RUN_PREFIX}{uuid.uuid4().hex[:12]}"
     with ExitStack() as stack:
         broker = stack.enter_context(EmbeddedBroker(order.state))
@@ -108,6 +110,9 @@ def run(order: Order, started_s: float, show: Callable[[BatchStatus, float], Non
         settings = Settings.load().with_broker(broker.url)
         if broker.owned:
             _cancel_abandoned(producer)
+        if hold := _hold(producer.ledger, order):  # nothing need be started to know that
+            left_s = (hold.ends_at - dt.datetime.now(dt.UTC)).total_seconds()
+            raise BudgetClosedError(sum(1 for _ in _sources(order)), hold, left_s)
         worker = WorkerProcess(
             producer.ledger.redis,
             children=order.workers,
@@ -143,7 +148,7 @@ def _follow(
 ) -> RunResult:
     first_s = time.monotonic()
     jobs = jobs_of(
-        [order.source] if order.chosen is None else order.chosen,
+        _sources(order),
         out=order.out,
         recipe=order.recipe,
         batch=batch,
@@ -169,8 +174,8 @@ def _follow(
             break
         if not closed and time.monotonic() - looked_s > _LOOK_S:
             looked_s = time.monotonic()
-            closed = _held_up(producer.ledger, order)
-            if closed:  # nobody would be there when it opens
+            if hold := _hold(producer.ledger, order):  # nobody would be there when it opens
+                closed = f"{hold.text}. {_REMEMBERED}"
                 JobDesk(producer.ledger).cancel_batch(batch)
         if worker.exit_code is not None:
             restarts += 1
@@ -194,10 +199,15 @@ def _follow(
     )
 
 
-def _held_up(ledger: Ledger, order: Order) -> str:
-    """The budget that lets none of the order's jobs begin, in words; empty while there is none."""
-    hold = holds(ledger, order.tenant, order.recipe.name, BULK)
-    return f"{hold.text}. {_REMEMBERED}" if hold else ""
+def _sources(order: Order) -> Iterable[Source]:
+    if order.chosen is not None:
+        return order.chosen
+    return find_sources(order.source, without=order.out)
+
+
+def _hold(ledger: Ledger, order: Order) -> Hold | None:
+    """The budget that lets none of the order's jobs begin."""
+    return holds(ledger, order.tenant, order.recipe.name, BULK)
 
 
 def _cancel_abandoned(producer: Producer) -> None:

@@ -25,7 +25,7 @@ RECIPE: Final = Recipe(
 )
 KEPT: Final[dict[Kind, int]] = {
     ("shop", "bulk"): 16,
-    ("shop", "interactive"): 1,
+    ("shop", "interactive"): 3,
     ("news", "bulk"): 4,
 }
 

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
 
 from .canvas import Canvas
 
 WIDTH, UPPER, LOWER, LEFT, RIGHT, TOP, GAP, BOTTOM = 620, 240, 110, 52, 96, 58, 40, 46
-_TICKS: Final = 6
+_TICKS, _NAME = 6, 70.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,10 +82,13 @@ def timeline_chart(
                 for at, value in line.points
             ]
             canvas.polyline(points, series, dashed=line.dashed)
+    before, raised = -_NAME, False
     for moment in moments:
         x = LEFT + WIDTH * moment.at_s / end_s
         canvas.line(x, TOP, x, TOP + UPPER + GAP + LOWER, "axis")
-        canvas.text(x, TOP - 8, moment.name, "head middle")
+        raised = x - before < _NAME and not raised  # two names beside each other do not fit
+        canvas.text(x, TOP - (22 if raised else 8), moment.name, "head middle")
+        before = x
     bottom = TOP + UPPER + GAP + LOWER
     step = _step(end_s)
     for number in range(int(end_s / step) + 1):

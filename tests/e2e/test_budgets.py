@@ -48,7 +48,7 @@ def spent_usd(ledger, tenant: str) -> Decimal:
 def pictures(folder, count):
     folder.mkdir(exist_ok=True)
     for index in range(count):
-        (folder / f"{index}.jpg").write_bytes(photo("JPEG", (300, 200 + index)))
+        (folder / f"{index}.jpg").write_bytes(photo("JPEG", (120, 80 + index)))
     return folder
 
 
@@ -154,7 +154,7 @@ def test_thrift_makes_less_with_less_effort_as_good_and_lets_interactive_jobs_al
 def test_a_run_whose_budget_closes_ends_with_what_is_done_and_goes_on_when_it_is_raised(
     pixfleet, tmp_path
 ):
-    source, out = pictures(tmp_path / "in", 8), tmp_path / "out"
+    source, out = pictures(tmp_path / "in", 6), tmp_path / "out"
     run = ("run", source, "--out", out, "--recipe", "thumbnail", "--json")
     setting = ("budget", "set", "fleet", "--period", "day", "--no-idle")
     assert pixfleet(*setting, "--limit", "0.000002").returncode == 0
@@ -165,17 +165,17 @@ def test_a_run_whose_budget_closes_ends_with_what_is_done_and_goes_on_when_it_is
     assert stopped.returncode == 3, stopped.stderr
     assert "the budget of fleet is closed" in stopped.stderr
     assert "the same command goes on" in answer["budget"]
-    assert answer["done"] + answer["failed"] == 8
-    assert 0 < answer["done"] < 8
+    assert answer["done"] + answer["failed"] == 6
+    assert 0 < answer["done"] < 6
     refused = pixfleet(*run)
     assert (refused.returncode, refused.stdout) == (3, "")
-    assert "8 jobs were refused" in refused.stderr
+    assert "6 jobs were refused" in refused.stderr
 
     assert pixfleet(*setting, "--limit", "1").returncode == 0
     again = pixfleet(*run)
     assert again.returncode == 0
     whole = json.loads(again.stdout)
-    assert (whole["done"], whole["failed"]) == (8, 0)
+    assert (whole["done"], whole["failed"]) == (6, 0)
     assert whole["memo_hits"] >= answer["done"]
 
 
