@@ -47,6 +47,7 @@ app = Celery(
 )
 app.conf.update(celery_options(settings))
 app.conf.update(
+    worker_consumer="pixfleet.workers.fleet.consumer:Consumer",
     worker_soft_shutdown_timeout=settings.worker.soft_shutdown_s,
     # A chord is sent by who has done its work: about five minutes, as long as a job may take.
     task_publish_retry_policy={
