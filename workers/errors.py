@@ -21,12 +21,9 @@ exceptions and are loud.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import Any
 
 from billiard.exceptions import SoftTimeLimitExceeded
-
-if TYPE_CHECKING:
-    from pixfleet.config.results import Receipt
 
 INTERRUPTIONS = (SoftTimeLimitExceeded,)
 """What may be raised anywhere in a step, and is no fault of what it interrupts."""
@@ -91,8 +88,8 @@ class RetryableError(WorkError):
     def __init__(self, code: str, message: str, hint: str, after_s: float = 0) -> None:
         super().__init__(code, message, hint)
         self.after_s = after_s
-        self.in_vain: Receipt | None = None
-        """what was used until then"""
+        self.in_vain: Any = None
+        """the receipt of what was used until then; untyped, for imaging knows no results"""
 
 
 class StoreUnavailableError(RetryableError):
