@@ -88,9 +88,8 @@ class RetryableError(WorkError):
     def __init__(self, code: str, message: str, hint: str, after_s: float = 0) -> None:
         super().__init__(code, message, hint)
         self.after_s = after_s
-        # A receipt; its type is above this module, which imaging imports.
         self.in_vain: Any = None
-        """what was used until then"""
+        """the receipt of what was used until then; untyped, for imaging knows no results"""
 
 
 class StoreUnavailableError(RetryableError):
