@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     """Sends envelopes to a queue that is not in Redis."""
 
 _log = logging.getLogger(__name__)
+_PARTS: Final = ("clock", "budgets", "charge", "turns")
+"""What scripts share, each part in terms of those before it."""
 _POST_CHUNK: Final = 10
 """Messages that SQS takes, and bills, as one request."""
 
@@ -46,15 +48,14 @@ class Scripts:
             f"local ON_REDIS, CHUNK = {str(post is None).lower()}, {_POST_CHUNK if post else 1}",
             f"local DEPTH, TENANT_CAP = {queues.depth}, {queues.tenant_in_flight}",
             f"local MAX_BACKLOG, INTERACTIVE = {queues.max_backlog}, '{INTERACTIVE}'",
-            (resources.files("pixfleet.producer") / "prelude.lua").read_text(encoding="utf-8"),
+            *(_text("pixfleet.producer", f"prelude_{part}") for part in _PARTS),
         ]
         self._prelude = "\n".join(header)
         self._account = self.load("pixfleet.producer", "account")
 
     def load(self, package: str, name: str) -> Script:
         """The script ``name`` of a package."""
-        text = (resources.files(package) / f"{name}.lua").read_text(encoding="utf-8")
-        return self._redis.register_script(f"{self._prelude}\n{text}")
+        return self._redis.register_script(f"{self._prelude}\n{_text(package, name)}")
 
     def ask(self, script: Script, *arguments: Any) -> Any:
         """Run one script that puts nothing on a queue; its answer.
@@ -131,3 +132,7 @@ class Scripts:
                 nano = to_nano(sqs_requests.usd * count)
                 self.ask(self._account, sqs_requests.name, "sqs_request", nano)
                 sqs_requests.said = count
+
+
+def _text(package: str, name: str) -> str:
+    return (resources.files(package) / f"{name}.lua").read_text(encoding="utf-8")
