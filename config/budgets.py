@@ -12,7 +12,7 @@ from typing import Annotated, Any, Final, Literal, Self, get_args
 from pydantic import BeforeValidator, Field, PlainSerializer, ValidationError, model_validator
 
 from .contract import Frozen, explain
-from .prices import to_nano
+from .prices import NANO, to_nano
 
 Period = Literal["hour", "day", "week", "month"]
 Rung = Literal["normal", "thrifty", "essential", "closed"]
@@ -24,7 +24,7 @@ FLEET: Final = "fleet"
 _NAME: Final = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
 _OWNER: Final = re.compile(rf"fleet|(tenant|recipe):{_NAME}")
 _HEAD: Final = re.compile(r"\s*\[\[\s*budget\s*\]\]")
-_LEAST_USD: Final = Decimal("0.000001")
+_LEAST_USD: Final = NANO
 _MOST_USD: Final = Decimal(1_000_000)
 
 
@@ -46,7 +46,7 @@ def _limit(value: Any) -> Decimal:
     except (ArithmeticError, TypeError, ValueError):
         raise ValueError(f'{value!r} is no amount; write it like limit_usd = "25.00"') from None
     if not amount.is_finite() or not _LEAST_USD <= amount <= _MOST_USD:
-        raise ValueError(f"{value} USD is no budget; from {_LEAST_USD} to {_MOST_USD} is")
+        raise ValueError(f"{value} USD is no budget; from {_LEAST_USD:f} to {_MOST_USD} is")
     return amount
 
 

@@ -190,12 +190,10 @@ def _money(storm: Storm) -> Iterator[str]:
     for job_id in storm.tasks:
         manifest = storm.producer.ledger.manifest(job_id)
         receipts += to_nano(manifest.receipt.cost_usd) if manifest else 0
-    entries = [
-        e
-        for e in SpendBook(storm.producer.ledger).entries()
-        if e.tenant and not e.line.startswith("#")
-    ]
+    book = SpendBook(storm.producer.ledger).entries()
+    entries = [e for e in book if e.tenant and not e.line.startswith("#")]
     in_vain = sum(e.amount for e in entries if e.line in ("rework", "retry"))
+    in_vain += sum(e.amount for e in book if e.line == "#retry_requests_nano")
     charged = sum(e.amount for e in entries) - in_vain
     total = _integers(storm, keys.TOTALS).get("cost_nano_usd", 0)
     if not receipts == charged == total:

@@ -6,6 +6,7 @@ import datetime as dt
 import time
 from decimal import Decimal
 
+import psutil
 import pytest
 import redis
 
@@ -188,7 +189,8 @@ def test_workers_say_how_long_their_machine_and_children_ran(ledger, valkey):
     ran = record.ran[record.machine]
     assert ran.vcpu_s == pytest.approx(2 * 2 * 1_800, rel=0.01)
     assert ran.child_s == pytest.approx(5 * 1_800, rel=0.01)
-    assert 0 < ran.tree_s < 600
+    own = sum(psutil.Process().cpu_times()[:4])
+    assert 0 < ran.tree_s <= 2 * own + 60  # of this very process and its children, said twice
     assert record.machines_usd == pytest.approx(Decimal("0.0363"), rel=Decimal("0.01"))
 
 

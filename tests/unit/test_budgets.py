@@ -50,7 +50,7 @@ def test_thresholds_are_exact_nano_dollars_and_a_row_reads_back_as_the_budget():
     ("fields", "said"),
     [
         pytest.param({"limit_usd": "-1"}, "-1 USD is no budget", id="negative"),
-        pytest.param({"limit_usd": "0"}, "from 0.000001", id="zero"),
+        pytest.param({"limit_usd": "0"}, "from 0.000000001", id="zero"),
         pytest.param({"limit_usd": "1e12"}, "is no budget", id="absurd"),
         pytest.param({"limit_usd": "NaN"}, "is no budget", id="not-a-number"),
         pytest.param({"limit_usd": "many"}, "is no amount", id="words"),

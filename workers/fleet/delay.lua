@@ -18,8 +18,13 @@ redis.call('ZREM', K.RUNNING, id)
 redis.call('ZADD', K.DELAYED, now + tonumber(ARGV[3]), id)
 local nano = tonumber(ARGV[5])
 local lines = {'retry', nano, '#retries', 1}
-for i = 6, #ARGV do
+local requests = 0
+for i = 6, #ARGV, 2 do
+  requests = requests + tonumber(ARGV[i + 1])
   lines[#lines + 1] = ARGV[i]
+  lines[#lines + 1] = ARGV[i + 1]
 end
+lines[#lines + 1] = '#retry_requests_nano'
+lines[#lines + 1] = requests
 charge(job[4], job[5], lines, nano)
 return 1
