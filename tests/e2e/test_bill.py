@@ -159,9 +159,11 @@ def test_a_workers_life_is_paid_for_to_the_nano_dollar_and_every_part_of_it_is_a
     # shared with other tests.
     assert life_s * 0.98 - 1.0 < core_s(bill.machines) / VCPUS < life_s + 0.02
     assert cpu_s * 0.97 - 0.3 < core_s(used) < cpu_s * 1.01 + 0.05
-    assert 0.3 < core_s(bill.rework) < KILLED_AFTER_S + 2
+    # By the clock, until the worker sees that its child is gone.
+    assert 0.3 < core_s(bill.rework) < KILLED_AFTER_S + 6
     assert core_s(bill.retry) > 0.05
     assert core_s(bill.idle) > IDLE_S * VCPUS * 0.5
     # Three processes come up, and a job needs some more than its stages.
-    assert 0 < core_s(bill.overhead) < 4 + 0.2 * core_s(bill.jobs)
+    beyond = bill.overhead + bill.rework
+    assert 0 < core_s(beyond) < 4 + KILLED_AFTER_S + 0.2 * core_s(bill.jobs)
     assert seen_s * 0.85 - 0.02 < alone.cpu_s < seen_s * 1.02 + 0.02
