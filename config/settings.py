@@ -25,6 +25,12 @@ _LEDGERS: Final = ("redis", "rediss", "redis+socket", "unix")
 _BROKERS: Final = (*_LEDGERS[:3], "sqs")
 
 
+def usable_cores() -> int:
+    """Cores that this process may use; where the system does not tell, all of the machine."""
+    affinity = getattr(os, "sched_getaffinity", None)
+    return len(affinity(0)) if affinity else os.cpu_count() or 1
+
+
 class BrokerSettings(BaseSettings):
     """Where jobs are queued, and the Redis that keeps the ledger."""
 
@@ -192,8 +198,7 @@ class WorkerSettings(BaseSettings):
     @property
     def children(self) -> int:
         """``concurrency``, or a child per core that this process may use."""
-        affinity = getattr(os, "sched_getaffinity", None)
-        return self.concurrency or (len(affinity(0)) if affinity else os.cpu_count() or 1)
+        return self.concurrency or usable_cores()
 
 
 class SpotSettings(BaseSettings):

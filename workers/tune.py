@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from pixfleet.config.prices import load_prices
-from pixfleet.config.settings import Settings
+from pixfleet.config.settings import Settings, usable_cores
 from pixfleet.producer.sources import Source, find_sources
 
 from .embedded import BrokerError
@@ -115,8 +115,7 @@ def tune(
     load = os.getloadavg()[0]
     settings = Settings.load()
     book = load_prices(settings.money.book)
-    affinity = getattr(os, "sched_getaffinity", None)
-    cores = len(affinity(0)) if affinity else os.cpu_count() or 1
+    cores = usable_cores()
     machine = this_machine(settings, book, cores)
     population = survey(wish.source, "", wish.recipe, settings.limits)
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING, Final
 
 from pixfleet.config.prices import NANO, to_nano
+from pixfleet.config.settings import usable_cores
 
 from .detection import charged
 
@@ -53,10 +53,8 @@ def this_machine(settings: Settings, book: PriceBook, children: int) -> Machine:
         PriceError: the book does not have what was set.
     """
     here = charged(settings, book)
-    affinity = getattr(os, "sched_getaffinity", None)
-    cores = len(affinity(0)) if affinity else os.cpu_count() or 1
     return Machine(
         rates=here.rates,
-        vcpus=settings.money.vcpus or here.vcpus or min(children, cores),
+        vcpus=settings.money.vcpus or here.vcpus or min(children, usable_cores()),
         warning=here.warning,
     )
