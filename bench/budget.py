@@ -31,7 +31,7 @@ from pixfleet.config.prices import from_nano
 from pixfleet.producer import Producer
 from pixfleet.workers.embedded import EmbeddedBroker
 from pixfleet.workers.fleet.process import WorkerProcess
-from pixfleet.workers.monitor.collect import read_fleet
+from pixfleet.workers.monitor.collect import FleetReader
 from pixfleet.workers.spend.alert_log import AlertLog
 from pixfleet.workers.spend.budgets import BudgetBook
 from publication import image, publish
@@ -165,7 +165,7 @@ def _reached(book: BudgetBook, at: dict[str, float]) -> str:
 
 
 def _sample(producer: Producer, at_s: float) -> Sample:
-    reading = read_fleet(producer.ledger.redis)
+    reading = FleetReader(producer.ledger.redis).read()
     shop_usd, news_usd = (spent(producer, tenant) for tenant in ("shop", "news"))
     return Sample(at_s, shop_usd, news_usd, reading.running, reading.held)
 

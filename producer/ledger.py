@@ -145,6 +145,7 @@ def counts(manifest: Manifest) -> dict[str, int]:
         "bytes_out": sum(variant.bytes for variant in manifest.variants),
         "pixels": (manifest.width or 0) * (manifest.height or 0),
         "memo_hits": manifest.receipt.memo_hits,
+        "recalled": sum(variant.memo for variant in manifest.variants),
     }
 
 

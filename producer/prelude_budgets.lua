@@ -77,17 +77,24 @@ local function holder(tenant, recipe, queue)
   return nil, rung
 end
 
--- Puts down what people are to be told of a budget; what nobody ever fetches is not kept for ever.
+-- An event that people are to be told of; what nobody ever fetches is not kept for ever.
+local function log_event(row)
+  redis.call('RPUSH', K.ALERTS, row)
+  redis.call('LTRIM', K.ALERTS, -1000, -1)
+  redis.call('LPUSH', K.BUDGET_LOG, row)
+  redis.call('LTRIM', K.BUDGET_LOG, 0, 999)
+end
+
+-- Puts down what has happened to a budget.
 local function tell(budget, kind, from, to)
   local limit = budget.row.limit
-  redis.call('RPUSH', K.ALERTS, cjson.encode({
+  log_event(cjson.encode({
     id = budget.id .. '|' .. budget.period[1] .. '|' .. stamp, at = now,
     owner = string.match(budget.id, '^(.*)|'), period = string.match(budget.id, '|(.*)$'),
     kind = kind, from = RUNGS[from], to = RUNGS[to],
     share = math.floor(budget.spent / limit * 10000 + 0.5) / 10000,
     spent_nano_usd = whole(budget.spent), limit_nano_usd = whole(limit),
     ends_at = budget.period[2]}))
-  redis.call('LTRIM', K.ALERTS, -1000, -1)
 end
 
 local function said_of(id)

@@ -21,6 +21,9 @@ local function own(owner, nano)
       redis.call('EXPIRE', key, period[3])
     end
   end
+  if nano ~= 0 and (owner == 'fleet' or owner == 'idle') then
+    redis.call('HINCRBY', K.TOTALS, owner .. '_nano_usd', whole(nano))
+  end
 end
 
 -- Adds to what was spent, and says what that means for budgets.

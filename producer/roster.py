@@ -10,11 +10,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal, cast
 
 from pixfleet.config import keys
+from pixfleet.config.prices import from_nano
 
 from .connection import answering
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from decimal import Decimal
 
     import redis
 
@@ -44,6 +46,10 @@ class Worker:
     children: int | None
     ends_within_s: float | None
     """until it gives back what still runs, where it drains"""
+    machine: str
+    """kind and terms of purchase, ``c7i.large spot``; empty where it has not said"""
+    hour_usd: Decimal | None
+    """what it costs to have it there for an hour"""
 
 
 class Roster:
@@ -118,4 +124,6 @@ def _worker(
         active=int(said["active"]) if "active" in said else None,
         children=int(said["children"]) if "children" in said else None,
         ends_within_s=max(0.0, float(said["until"]) - now) if said.get("until") else None,
+        machine=said.get("machine", ""),
+        hour_usd=from_nano(int(said["hour_nano_usd"])) if "hour_nano_usd" in said else None,
     )

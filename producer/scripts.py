@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     """Sends envelopes to a queue that is not in Redis."""
 
 _log = logging.getLogger(__name__)
-_PARTS: Final = ("clock", "budgets", "charge", "turns")
+_PARTS: Final = ("clock", "seen", "budgets", "charge", "turns")
 """What scripts share, each part in terms of those before it."""
 _POST_CHUNK: Final = 10
 """Messages that SQS takes, and bills, as one request."""

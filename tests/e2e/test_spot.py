@@ -17,7 +17,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 
 from pixfleet.config import keys
 from pixfleet.producer import VariantSpec
-from pixfleet.workers.monitor.collect import read_fleet
+from pixfleet.workers.monitor.collect import FleetReader
 from pixfleet.workers.monitor.watch import FleetMetrics
 from tests.e2e.spot_fleet import SpotFleet
 
@@ -140,7 +140,7 @@ def test_what_does_not_fit_runs_elsewhere_and_its_attempt_does_not_count(fleet):
     assert 0 < totals["rework_ms"] < 6_000
     assert totals["rework_nano_usd"] > 0
     metrics = FleetMetrics()
-    metrics.reading = read_fleet(fleet.redis)
+    metrics.reading = FleetReader(fleet.redis).read()
     registry = CollectorRegistry()
     registry.register(metrics)
     shown = generate_latest(registry).decode()

@@ -14,7 +14,7 @@ from pixfleet.config import keys
 from pixfleet.config.budgets import Budget
 from pixfleet.config.queues import BULK
 from pixfleet.producer.holding import holds
-from pixfleet.workers.monitor.collect import read_fleet
+from pixfleet.workers.monitor.collect import FleetReader
 from pixfleet.workers.spend.budgets import BudgetBook
 from tests.brokers import LoopbackBroker
 
@@ -64,7 +64,7 @@ def test_jobs_that_are_held_go_on_when_the_day_ends_and_come_back_to_it_with_the
 
     # Nobody was there at midnight: the fleet is woken, and then the jobs are let go.
     broker_at("2030-02-01T00:10:00")
-    assert read_fleet(broker.client).queued[BULK] == 3
+    assert FleetReader(broker.client).read().queued[BULK] == 3
     sweeper_of(broker.url).sweep()
     end(ledger, others[0], CENT)
     assert holds(ledger, "a", "web", BULK).ends_at.day == 2

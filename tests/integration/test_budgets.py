@@ -24,7 +24,7 @@ from pixfleet.producer.admission import admit
 from pixfleet.producer.client import registration
 from pixfleet.producer.desk import JobDesk
 from pixfleet.producer.holding import holds
-from pixfleet.workers.monitor.collect import read_fleet
+from pixfleet.workers.monitor.collect import FleetReader
 from pixfleet.workers.spend.budgets import BudgetBook
 from tests.brokers import free_port
 
@@ -291,22 +291,22 @@ def test_jobs_that_a_budget_holds_back_call_for_no_machine_until_it_opens(ledger
     submit(ledger, 5, tenant="b", queue=INTERACTIVE)
     end(ledger, first, CENT)
 
-    reading = read_fleet(client)
+    reading = FleetReader(client).read()
     on_queue = client.zcard(keys.QUEUED + BULK)
     assert reading.queued == {INTERACTIVE: 5, BULK: on_queue}
     assert reading.held == 299 - on_queue
     for job_id in rest[:on_queue]:
         assert ledger.claim(job_id).outcome == "held"
-    assert read_fleet(client).queued == {INTERACTIVE: 5, BULK: 0}
-    assert read_fleet(client).held == 299 == book.standings()[1].held
+    assert FleetReader(client).read().queued == {INTERACTIVE: 5, BULK: 0}
+    assert FleetReader(client).read().held == 299 == book.standings()[1].held
 
     book.put([Budget(owner="fleet", limit_usd=CENT)])
-    assert sum(read_fleet(client).queued.values()) == 0
-    assert read_fleet(client).held == 304
+    assert sum(FleetReader(client).read().queued.values()) == 0
+    assert FleetReader(client).read().held == 304
     # Nobody sweeps in a fleet of no machines, and it has to be woken all the same.
     client.delete(keys.BUDGETS)
-    assert read_fleet(client).queued == {INTERACTIVE: 5, BULK: 299}
-    assert read_fleet(client).held == 0
+    assert FleetReader(client).read().queued == {INTERACTIVE: 5, BULK: 299}
+    assert FleetReader(client).read().held == 0
 
 
 def test_what_budgets_hold_counts_to_the_backlog(client, book):

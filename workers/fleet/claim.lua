@@ -7,7 +7,7 @@
 local id = ARGV[1]
 local key = K.JOB .. id
 local job = redis.call('HMGET', key, 'state', 'owner', 'lease_until', 'attempts', 'fence', 'batch',
-  'tenant', 'queue', 'on', 'cancelled', 'deadline', 'tries', 'fanned_out', 'recipe')
+  'tenant', 'queue', 'on', 'cancelled', 'deadline', 'tries', 'fanned_out', 'recipe', 'submitted_at')
 local thrifty = 0
 local state, owner, attempts = job[1], job[2] or '', tonumber(job[4] or '0')
 local fence, batch, home, tries = tonumber(job[5] or '0'), job[6], job[8], tonumber(job[12] or '0')
@@ -63,6 +63,9 @@ if outcome == 'run' then
   attempts = attempts + 1
 end
 fence = fence + 1
+if fence == 1 and outcome == 'run' then
+  observe('job:wait', now - tonumber(job[15] or stamp))
+end
 local lease_until = now + tonumber(ARGV[3])
 redis.call('HSET', key, 'state', 'running', 'owner', ARGV[2], 'lease_until', lease_until,
   'attempts', attempts, 'fence', fence, 'began', stamp, 'seen', stamp, 'core_nano', ARGV[6])

@@ -1,12 +1,13 @@
 -- A job ends, once: only the newest fence may end it, and the spend is charged in the same step.
 -- ARGV: id, fence, state, why, manifest, ttl in s, ttl in s of a batch's job, nano-dollars of it all
---   that are for the machine's time, how many pairs are sums, JSON of what was seen for advice
---   (pairs, peak's field, bytes), then pairs name, integer: sums of the fleet and the batch first,
+--   that are for the machine's time, how many pairs are sums, JSON of what was seen (experience: pairs,
+--   peak's field, bytes; took: seconds by stage; failed: codes), then pairs name, integer: sums of the fleet and the batch first,
 --   then what is charged
 -- Returns {accepted 0/1, batch that ended with it or '', messages to send}.
 local id, state = ARGV[1], ARGV[3]
 local key = K.JOB .. id
-local job = redis.call('HMGET', key, 'state', 'fence', 'batch', 'tenant', 'queue', 'recipe')
+local job = redis.call('HMGET', key, 'state', 'fence', 'batch', 'tenant', 'queue', 'recipe',
+  'submitted_at', 'began')
 if job[1] ~= 'running' or job[2] ~= ARGV[2] then
   return {0, '', sent}
 end
@@ -57,9 +58,22 @@ for i = charged, #ARGV do
 end
 charge(job[4], job[6], lines, tonumber(ARGV[8]))
 local seen = cjson.decode(ARGV[10])
-if #seen[1] > 0 then
-  experience(seen[1], seen[2], seen[3])
+if #seen.experience[1] > 0 then
+  experience(unpack(seen.experience))
 end
+local work_s = now - tonumber(job[8] or stamp)
+observe('job:work', work_s)
+observe('job:total', now - tonumber(job[7] or stamp))
+for stage, seconds in pairs(seen.took) do
+  observe('stage:' .. stage, seconds)
+end
+for _, code in ipairs(seen.failed) do
+  redis.call('HINCRBY', K.SEEN, 'failed|' .. code, 1)
+end
+local slowest = K.SLOWEST .. date(TODAY)
+redis.call('ZADD', slowest, work_s, id)
+redis.call('ZREMRANGEBYRANK', slowest, 0, -101)
+redis.call('EXPIRE', slowest, 2 * 86400)
 pump(home)
 if batch then
   local counts = redis.call('HMGET', batch_key, 'submitted', 'done', 'failed', 'closed')

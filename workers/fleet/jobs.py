@@ -14,7 +14,7 @@ import zlib
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import structlog
 
@@ -201,7 +201,7 @@ class JobLedger(Ledger):
             max(self._ttl_s, _BATCH_TTL_S),
             machine_nano,
             len(sums),
-            json.dumps(experience(manifest)),
+            json.dumps(_seen(manifest)),
             *(part for pair in (*sums.items(), *charged.items()) for part in pair),
         )
         return Completion(accepted == 1, batch.decode() or None)
@@ -215,6 +215,14 @@ class JobLedger(Ledger):
             pipe.expire(keys.BATCH + batch, _BATCH_TTL_S)
             pipe.expire(keys.BATCH_JOBS + batch, _BATCH_TTL_S)
             pipe.execute()
+
+
+def _seen(manifest: Manifest) -> dict[str, Any]:
+    return {
+        "experience": experience(manifest),
+        "took": {stage.stage: stage.wall_s for stage in manifest.receipt.stages},
+        "failed": sorted({failure.code for failure in manifest.failures}),
+    }
 
 
 def end_of(manifest: Manifest) -> JobState:

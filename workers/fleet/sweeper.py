@@ -22,6 +22,8 @@ from pixfleet.config.queues import ENCODE, QUEUES
 from pixfleet.producer.connection import answering, connect
 from pixfleet.producer.ledger import Ledger
 from pixfleet.producer.sqs import post_of
+from pixfleet.workers.monitor.collect import FleetReader
+from pixfleet.workers.monitor.history import RINGS, History
 from pixfleet.workers.spend.alerts import AlertingThread
 from pixfleet.workers.spend.book import SpendBook
 from pixfleet.workers.spend.budgets import BudgetBook, BudgetFile
@@ -66,7 +68,8 @@ class Sweeper:
         file = settings.spend.budgets
         self._budgets = BudgetFile(BudgetBook(self._ledger), Path(file)) if file else None
         self._spend, self._kept = SpendBook(self._ledger), settings.spend
-        self._compacted_s = -math.inf
+        self._compacted_s = self._recorded_s = -math.inf
+        self._fleet, self._history = FleetReader(self._redis), History(self._redis)
         self._lease_s = settings.worker.lease_s
         self._name = name
         self._lost_s = max(_LOST_S, settings.broker.visibility_s)
@@ -91,6 +94,7 @@ class Sweeper:
             *QUEUES,
         )
         self._tidy()
+        self._record()
         if time.monotonic() - self._compacted_s > _COMPACT_S:
             self._compacted_s = time.monotonic()
             self._spend.compact(self._kept.hours_kept_days, self._kept.days_kept_days)
@@ -125,6 +129,12 @@ class Sweeper:
             due = self._redis.set(keys.TIDIED, self._name, nx=True, ex=_TIDY_S)
         if due:
             self._ledger.post(TASK_TIDY, [{}])
+
+    def _record(self) -> None:
+        """One process sweeps wherever anything runs, so it also is who remembers."""
+        if time.monotonic() - self._recorded_s >= RINGS[0].step_s:
+            self._recorded_s = time.monotonic()
+            self._history.record(self._fleet.read())
 
     def _mine(self) -> bool:
         lasts_ms = int(self.interval_s * _TURNS * 1000)

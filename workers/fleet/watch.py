@@ -31,6 +31,7 @@ _LONGEST_NOTICE_S: Final = 120.0
 """EC2 gives two minutes; a clock that is wrong must not make more of them."""
 _LISTED_S: Final = 60
 _NOTICED_S: Final = 86_400
+_HOUR_NS: Final = 3_600 * 10**9
 _log = structlog.get_logger()
 
 
@@ -147,6 +148,10 @@ class Watch(bootsteps.StartStopStep):
             "active": len(state.active_requests),
             "children": self._worker.pool.num_processes,
         }
+        # Set when its account is opened.
+        if machine := getattr(self._worker, "machine", None):
+            fields["machine"] = machine.rates.machine
+            fields["hour_nano_usd"] = machine.capacity_nano(_HOUR_NS)
         pipe = self._redis.pipeline(transaction=False)
         pipe.get(keys.DRAIN + name)
         pipe.hset(keys.WORKER + name, mapping=fields)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from pixfleet.config import keys
 from pixfleet.producer.connection import answering, connect
 
-from .collect import read_fleet
+from .collect import FleetReader
 
 if TYPE_CHECKING:
     from pixfleet.config.settings import Settings
@@ -39,7 +39,7 @@ def fleet_health(settings: Settings) -> FleetHealth:
         LedgerUnavailableError: Redis did not answer.
     """
     client = connect(settings.ledger_url)
-    reading = read_fleet(client)
+    reading = FleetReader(client).read()
     with answering(client):
         overdue = int(client.zcount(keys.RUNNING, "-inf", time.time() - _GRACE_S))
     waiting, held = sum(reading.queued.values()), reading.held

@@ -19,7 +19,7 @@ from pixfleet.config.state import running_broker
 from pixfleet.producer.connection import LedgerUnavailableError, connect
 from pixfleet.workers.fleet.sweeper import SweepingThread
 
-from .collect import Reading, read_fleet
+from .collect import FleetReader, Reading
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -106,17 +106,21 @@ def watch(broker: str | None) -> None:
         ) from None
     threading.Thread(target=server.serve_forever, name="metrics", daemon=True).start()
     _log.info("monitor.serving", url=f"http://{place.host}:{server.server_port}/metrics")
+    fleet = FleetReader(client)
     before: Reading | None = None
     while True:
         try:
-            reading = read_fleet(client)
+            reading = fleet.read()
+            today_usd = fleet.today_usd(reading)
         except LedgerUnavailableError as error:
             metrics.reading = None
             _log.warning("monitor.blind", error=str(error))
         else:
             metrics.reading = reading
             if before is None or reading.totals != before.totals or reading.queued != before.queued:
-                _log.info("fleet", **_figures(reading, before))
+                _log.info(
+                    "fleet", **_figures(reading, before), today_usd=str(today_usd.get(FLEET, 0))
+                )
             before = reading
         time.sleep(place.interval_s)
 
@@ -130,7 +134,6 @@ def _figures(reading: Reading, before: Reading | None) -> dict[str, object]:
         "workers": reading.workers,
         "images": images,
         "failed": reading.totals.get("failed", 0),
-        "today_usd": str(reading.today_usd.get(FLEET, 0)),
     }
     if before:
         elapsed_s = reading.at_s - before.at_s

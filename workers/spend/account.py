@@ -123,6 +123,7 @@ class KeepAccount(bootsteps.StartStopStep):
         machine = this_machine(settings, book, parent.concurrency)
         if machine.warning:
             _log.warning("prices.doubtful", why=machine.warning)
+        parent.machine = machine  # who describes the worker needs it
         self._account = Account(settings, machine, parent.concurrency, self._began_ns)
         atexit.register(self._say)  # its pool's end takes Celery a second
         threading.Thread(target=self._run, name="account", daemon=True).start()

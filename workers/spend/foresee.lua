@@ -2,7 +2,7 @@
 -- ARGV: what was foreseen (id), s that it is remembered, the event in JSON
 -- Returns whether it was news.
 if redis.call('SET', K.FORESEEN .. ARGV[1], stamp, 'NX', 'EX', ARGV[2]) then
-  redis.call('RPUSH', K.ALERTS, ARGV[3])
+  log_event(ARGV[3])
   return 1
 end
 return 0
