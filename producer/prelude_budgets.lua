@@ -20,7 +20,7 @@ local function budgets_of(owner)
   end
   for i, text in ipairs(redis.call('HMGET', K.BUDGETS, unpack(fields))) do
     if text then
-      local row, period = cjson.decode(text), PERIODS[names[i]]
+      local row, period = cjson.decode(text), periods()[names[i]]
       local spent = tonumber(redis.call('HGET', K.OWNED .. period[1], owner) or '0')
       if row.idle then
         spent = spent + tonumber(redis.call('HGET', K.OWNED .. period[1], 'idle') or '0')

@@ -10,12 +10,12 @@ local function experience(pairs_, peak, bytes)
     redis.call('HSET', key, peak, whole(bytes))
   end
   if redis.call('TTL', key) < 0 then
-    redis.call('EXPIRE', key, PERIODS.month[3])
+    redis.call('EXPIRE', key, periods().month[3])
   end
 end
 
 local function own(owner, nano)
-  for _, period in pairs(nano ~= 0 and PERIODS or {}) do
+  for _, period in pairs(nano ~= 0 and periods() or {}) do
     local key = K.OWNED .. period[1]
     if redis.call('HINCRBY', key, owner, whole(nano)) == nano and redis.call('TTL', key) < 0 then
       redis.call('EXPIRE', key, period[3])

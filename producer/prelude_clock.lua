@@ -43,16 +43,19 @@ local function date(days)
   return string.format('%04d-%02d-%02d', civil(days))
 end
 
--- The periods of UTC that it is in by Redis' clock, for a worker's may be wrong: name, end, and for
--- how many seconds its sums are kept.
+-- By Redis' clock, for a worker's may be wrong.
 local TODAY = math.floor(now / 86400)
 local HOUR = date(TODAY) .. string.format('T%02d', math.floor(now % 86400 / 3600))
-local PERIODS
-do
+-- The periods of UTC that it is in: name, end, and for how many seconds its sums are kept.
+local known
+local function periods()
+  if known then
+    return known
+  end
   local year, month, day = civil(TODAY)
   local monday = TODAY - (TODAY + 3) % 7
   local _, _, over = civil(TODAY - day + 32) -- 32 days after the last of the month before
-  PERIODS = {
+  known = {
     hour = {'hour:' .. HOUR, (math.floor(now / 3600) + 1) * 3600, 36 * 86400},
     day = {'day:' .. date(TODAY), (TODAY + 1) * 86400, 40 * 86400},
     week = {'week:' .. date(monday), (monday + 7) * 86400, 60 * 86400},
@@ -60,6 +63,7 @@ do
       400 * 86400},
     minute = {'minute:' .. HOUR .. string.format(':%02d', math.floor(now % 3600 / 60)), 0, 7200},
   }
+  return known
 end
 -- A number as HINCRBY takes it: Redis would write a large one as 1e+11.
 local function whole(number)
