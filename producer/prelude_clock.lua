@@ -46,6 +46,7 @@ end
 -- By Redis' clock, for a worker's may be wrong.
 local TODAY = math.floor(now / 86400)
 local HOUR = date(TODAY) .. string.format('T%02d', math.floor(now % 86400 / 3600))
+
 -- The periods of UTC that it is in: name, end, and for how many seconds its sums are kept.
 local known
 local function periods()
@@ -65,6 +66,7 @@ local function periods()
   }
   return known
 end
+
 -- A number as HINCRBY takes it: Redis would write a large one as 1e+11.
 local function whole(number)
   return string.format('%.0f', number)

@@ -451,7 +451,7 @@ def test_the_periods_that_spend_is_charged_to_are_those_of_redis(ledger, client,
         "month": (f"month:{now:%Y-%m}", next_month),
     }
     for period, (name, end) in expected.items():
-        ask = f"{lua}\nreturn {{PERIODS.{period}[1], PERIODS.{period}[2]}}"
+        ask = f"{lua}\nreturn {{periods().{period}[1], periods().{period}[2]}}"
         found, end_s = client.eval(ask, 0)
         assert found.decode() == name
         assert dt.datetime.fromtimestamp(end_s, dt.UTC).replace(tzinfo=None) == end
