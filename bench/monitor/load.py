@@ -94,7 +94,7 @@ def fill_failures(client: redis.Redis) -> None:
             failures=(failure,),
             finished_at=dt.datetime.now(dt.UTC),
         )
-        fields = {
+        fields: dict[Any, Any] = {
             "state": "failed",
             "tenant": manifest.tenant,
             "recipe": "web",

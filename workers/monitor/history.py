@@ -96,6 +96,29 @@ class History:
             for earlier, later in pairwise(readings)
         ]
 
+    def newest_until(self, at_s: float) -> Reading | None:
+        """The newest row of a step that was over by then; None where there is none."""
+        for ring in RINGS:
+            last = ring.slot(at_s) - 1
+            first = ring.slot(at_s - ring.kept_s)
+            names = self._names(ring, first, last)
+            with answering(self._redis):
+                pipe = self._redis.pipeline(transaction=False)
+                for name in names:
+                    pipe.hkeys(name)
+                slots = [int(slot) for found in pipe.execute() for slot in found]
+                if slot := max((slot for slot in slots if slot <= last), default=None):
+                    packed = self._redis.hget(ring.key(slot * ring.step_s), str(slot))
+                    if packed:
+                        return _unpacked(packed)
+        return None
+
+    @staticmethod
+    def _names(ring: _Ring, first: int, last: int) -> list[str]:
+        """Of the hashes that hold these slots, the oldest first."""
+        starts = [*range(first, last, _PER_HASH), last]
+        return list(dict.fromkeys(ring.key(slot * ring.step_s) for slot in starts))
+
     def _in_step(self, ring: _Ring, reading: Reading) -> Reading:
         slot = ring.slot(reading.at_s)
         if ring.step_s in self._newest:
@@ -112,7 +135,7 @@ class History:
         ]
         ring = fine[-1] if fine else RINGS[-1]
         first, last = ring.slot(since_s) - 1, ring.slot(until_s)
-        names = dict.fromkeys(ring.key(slot * ring.step_s) for slot in range(first, last + 1))
+        names = self._names(ring, first, last)
         with answering(self._redis):
             pipe = self._redis.pipeline(transaction=False)
             for name in names:

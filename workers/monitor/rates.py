@@ -59,30 +59,27 @@ def rates(earlier: Reading, later: Reading) -> Rates | None:
     if over_s <= 0:
         return None
 
-    def more(name: str) -> int:
-        return _more(earlier.totals.get(name, 0), later.totals.get(name, 0))
-
+    sums = more(earlier.totals, later.totals)
     spent_usd = later.spent_usd - earlier.spent_usd
-    failures = {
-        code: _more(earlier.failures.get(code, 0), count) for code, count in later.failures.items()
-    }
-    variants = more("variants")
+    variants = sums.get("variants")
     return Rates(
         over_s=over_s,
-        images_per_s=more("images") / over_s,
-        failed_per_s=more("failed") / over_s,
-        pixels_per_s=more("pixels") / over_s,
-        bytes_in_per_s=more("bytes_in") / over_s,
-        bytes_out_per_s=more("bytes_out") / over_s,
-        recalled_share=more("recalled") / variants if variants else None,
+        images_per_s=sums.get("images", 0) / over_s,
+        failed_per_s=sums.get("failed", 0) / over_s,
+        pixels_per_s=sums.get("pixels", 0) / over_s,
+        bytes_in_per_s=sums.get("bytes_in", 0) / over_s,
+        bytes_out_per_s=sums.get("bytes_out", 0) / over_s,
+        recalled_share=sums.get("recalled", 0) / variants if variants else None,
         spent_usd=later.spent_usd if spent_usd < 0 else spent_usd,
         took={
             name: taken.since(earlier.took.get(name, _NOTHING))
             for name, taken in later.took.items()
         },
-        failures={code: count for code, count in failures.items() if count},
+        failures=more(earlier.failures, later.failures),
     )
 
 
-def _more(before: int, now: int) -> int:
-    return now if now < before else now - before
+def more(before: Mapping[str, int], now: Mapping[str, int]) -> dict[str, int]:
+    """What sums have grown by, where they have; one that is lower than before began anew."""
+    grown = {name: count - before.get(name, 0) for name, count in now.items()}
+    return {name: now[name] if by < 0 else by for name, by in grown.items() if by}
