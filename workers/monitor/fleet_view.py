@@ -162,9 +162,9 @@ class FleetWatch:
         kept = self._readings
         if kept and reading.at_s < kept[-1].at_s:  # another Redis, or its clock was set back
             kept.clear()
-        if not kept and (before := self._history.newest_until(reading.at_s)):
-            if reading.at_s - before.at_s <= _RECENT_S:
-                kept.append(before)
+        before = None if kept else self._history.newest_until(reading.at_s)
+        if before and reading.at_s - before.at_s <= _RECENT_S:
+            kept.append(before)
         kept.append(reading)
         while len(kept) > 1 and kept[1].at_s <= reading.at_s - _RATES_S:
             kept.popleft()
