@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from .runtime import Runtime
 
-_log = structlog.get_logger()
+_log = structlog.get_logger(__name__)
 
 
 def begin(job_id: str, job: ImageJob, attempts: int) -> Manifest:
@@ -59,13 +59,13 @@ def conclude(
         manifest = _published(runtime, job, manifest)
     completion = runtime.ledger.complete(manifest, fence)
     if not completion.accepted:
-        _log.warning("job.superseded", job=draft.job_id, fence=fence)
+        _log.warning("job.superseded", job_id=draft.job_id, fence=fence)
         valid = runtime.ledger.manifest(draft.job_id)
         if valid and not job.batch:  # ours has taken the place of the one that counts
             _published(runtime, job, valid)
     _log.info(
         "job.ended",
-        job=manifest.job_id,
+        job_id=manifest.job_id,
         status=manifest.status,
         variants=len(manifest.variants),
         cost_usd=str(manifest.receipt.cost_usd),

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from pixfleet.producer.ledger import Attempt
 
-_log = structlog.get_logger()
+_log = structlog.get_logger(__name__)
 
 
 def failure_of(error: BaseException, variant: str | None = None) -> Failure:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from .runtime import Runtime
 
-_log = structlog.get_logger()
+_log = structlog.get_logger(__name__)
 _FAILURES_TOLD: Final = 10
 
 
@@ -43,13 +43,13 @@ def deliver(runtime: Runtime, job_id: str) -> None:
     problem, for_good, wait_s = _called(call, body, settings)
     if not problem:
         outbox.settle(call, "delivered")
-        _log.info("webhook.delivered", job=job_id, tries=call.tries + 1)
+        _log.info("webhook.delivered", job_id=job_id, tries=call.tries + 1)
     elif for_good or call.tries + 1 >= settings.tries:
         outbox.settle(call, "dead", problem)
-        _log.warning("webhook.given_up", job=job_id, tries=call.tries + 1, problem=problem)
+        _log.warning("webhook.given_up", job_id=job_id, tries=call.tries + 1, problem=problem)
     else:
         outbox.settle(call, "later", problem, max(wait_s, pause_s(call.tries, settings)))
-        _log.info("webhook.failed", job=job_id, tries=call.tries + 1, problem=problem)
+        _log.info("webhook.failed", job_id=job_id, tries=call.tries + 1, problem=problem)
 
 
 def pause_s(tries: int, settings: WebhookSettings) -> float:

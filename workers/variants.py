@@ -51,7 +51,7 @@ if TYPE_CHECKING:
     from .runtime import Runtime
     from .spend.meter import Meter
 
-_log = structlog.get_logger()
+_log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,7 +29,7 @@ _ACCEPT_S: Final = 1.0
 _LOOK_S: Final = 0.1
 _FLUSHES: Final = 20
 """Turns of the event loop in which it says to the broker what is to be said."""
-_log = structlog.get_logger()
+_log = structlog.get_logger(__name__)
 
 
 class GiveBack(bootsteps.StartStopStep):

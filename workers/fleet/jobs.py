@@ -46,7 +46,7 @@ _BATCH_TTL_S: Final = 7 * 86_400
 CANCELLED: Final = "cancelled"
 WORKER_LOST: Final = "worker_lost"
 """Codes of failures that are ends of their own."""
-_log = structlog.get_logger()
+_log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +152,7 @@ class JobLedger(Ledger):
                     if not renew("work"):
                         return
                 except ConnectionError as error:
-                    _log.warning("heartbeat.missed", job=job_id, error=str(error))
+                    _log.warning("heartbeat.missed", job_id=job_id, error=str(error))
 
         wanted = renew("work") if part else True
         thread = threading.Thread(target=beat, name="heartbeat", daemon=True)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from celery.worker import WorkController
     from celery.worker.consumer import Consumer
 
-_log = structlog.get_logger()
+_log = structlog.get_logger(__name__)
 
 
 class Vitals:

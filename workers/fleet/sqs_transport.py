@@ -40,7 +40,7 @@ _LOOK_AGAIN_S: Final = 0.05
 _FIRST_PAUSE_S: Final = 0.5
 _LONGEST_PAUSE_S: Final = 20.0
 _BATCH: Final = 10
-_log = structlog.get_logger()
+_log = structlog.get_logger(__name__)
 
 
 class TimedCurl(CurlClient):

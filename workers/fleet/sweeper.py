@@ -51,7 +51,7 @@ _COMPACT_S: Final = 600
 """Between two looks for sums of hours that are old enough to become sums of days."""
 _TURNS: Final = 3
 """Looks that a sweeper may miss before another process takes over."""
-_log = structlog.get_logger()
+_log = structlog.get_logger(__name__)
 
 
 class Sweeper:

@@ -17,7 +17,7 @@ from kombu.connection import Connection
 
 _MOST: Final = 10_000
 _LAST_S: Final = 2
-_log = structlog.get_logger()
+_log = structlog.get_logger(__name__)
 
 
 class RedisDispatcher(EventDispatcher):

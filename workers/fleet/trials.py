@@ -38,7 +38,7 @@ _BEFORE_KILL_S: Final = 5
 """The hard time limit ends a process without a word, so the watchdog is to come before it."""
 _STDERR: Final = 2
 _UNDONE: Final = {"decode": "decoded", "features": "looked at", "resize": "resized"}
-_log = structlog.get_logger()
+_log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)

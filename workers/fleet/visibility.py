@@ -16,7 +16,7 @@ from celery import bootsteps
 if TYPE_CHECKING:
     from celery.worker.consumer import Consumer
 
-_log = structlog.get_logger()
+_log = structlog.get_logger(__name__)
 
 
 class Visibility(bootsteps.StartStopStep):

@@ -32,7 +32,7 @@ _LONGEST_NOTICE_S: Final = 120.0
 _LISTED_S: Final = 60
 _NOTICED_S: Final = 86_400
 _HOUR_NS: Final = 3_600 * 10**9
-_log = structlog.get_logger()
+_log = structlog.get_logger(__name__)
 
 
 class Watch(bootsteps.StartStopStep):

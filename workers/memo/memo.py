@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Evicted", "Memo", "MemoEntry", "MemoLinks", "MemoStats", "MemoValue"]
 
-_log = structlog.get_logger()
+_log = structlog.get_logger(__name__)
 _POLL_FIRST_S: Final = 0.005
 _POLL_MOST_S: Final = 0.1
 _BATCH: Final = 100

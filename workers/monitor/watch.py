@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from prometheus_client.metrics_core import Metric
 
-_log = structlog.get_logger()
+_log = structlog.get_logger(__name__)
 
 
 class FleetMetrics:

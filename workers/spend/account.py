@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 _EVERY_S: Final = 2.0
 _BEGAN_FIELD: Final = 19
 """Of what follows the name in /proc/PID/stat: when it began, ticks since the machine did."""
-_log = structlog.get_logger()
+_log = structlog.get_logger(__name__)
 
 
 def _age_ns() -> int:

@@ -44,7 +44,7 @@ _FORECAST_S: Final = 60.0
 _FORECAST_SHARE: Final = 0.01
 """Of a core, at most: a forecast takes some 7 ms, and there may be thousands of budgets."""
 _PAUSES: Final = JitteredBackoff(2, 300)
-_log = structlog.get_logger()
+_log = structlog.get_logger(__name__)
 
 
 class Teller:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from pixfleet.producer.ledger import Ledger
 
-_log = structlog.get_logger()
+_log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)

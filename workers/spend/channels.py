@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from .event import BudgetEvent
 
-_log = structlog.get_logger()
+_log = structlog.get_logger(__name__)
 _EVERYWHERE: Final = (ip_network("0.0.0.0/0"), ip_network("::/0"))
 
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from pixfleet.workers.imaging.efforts import Seen
 
-_log = structlog.get_logger()
+_log = structlog.get_logger(__name__)
 # What was measured beforehand counts as so many observations, and of those of the fleet so many
 # count that the curves follow a new machine within some hundred images.
 _PRIOR_COUNT: Final = 20

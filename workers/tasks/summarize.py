@@ -16,7 +16,7 @@ from .policy import retry_later, step
 if TYPE_CHECKING:
     from celery import Task
 
-_log = structlog.get_logger()
+_log = structlog.get_logger(__name__)
 
 
 @step(TASK_SUMMARIZE)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 _OLD_S: Final = 3_600
 """Longer than any write takes."""
-_log = structlog.get_logger()
+_log = structlog.get_logger(__name__)
 
 
 @step(TASK_TIDY)
