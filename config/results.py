@@ -208,6 +208,20 @@ class StageUse(Frozen):
     )
 
 
+class StageSpan(Frozen):
+    """One passage through a stage: when it began, how long it took, and on what."""
+
+    stage: str
+    detail: str = Field(default="", description="the variant, with .format where one format only")
+    began_s: float = Field(description="seconds after the receipt's began_at")
+    wall_s: float = Field(description="with that of the passages inside it")
+    cpu_s: float = Field(description="ditto; own and children")
+    bytes: int = Field(default=0, description="fetched, encoded or stored; 0: none")
+    worker: str = Field(
+        default="", description="host and process id, where it is not the manifest's worker"
+    )
+
+
 class Receipt(Frozen):
     """What a job used, what that cost, and what the memo saved."""
 
@@ -230,6 +244,14 @@ class Receipt(Frozen):
     memo_hits: int = 0
     price_book: str = ""
     machine: str = Field(default="", description="whose time was charged, and on which terms")
+    began_at: float = Field(
+        default=0.0, description="when the first span began, UTC seconds; 0: there is none"
+    )
+    spans: tuple[StageSpan, ...] = Field(
+        default=(),
+        description="the way through the stages in the attempt that ended the job, in time order; "
+        "of more than 200, the longest",
+    )
 
 
 class Part(Frozen):

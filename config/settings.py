@@ -352,6 +352,18 @@ class MonitorSettings(BaseSettings):
     flower_port: int = Field(default=5555, ge=0, le=65_535, description="port of Flower")
 
 
+class LogSettings(BaseSettings):
+    """How workers, the monitor and the dashboard write their logs."""
+
+    model_config = prefixed("LOG_")
+
+    format: Literal["auto", "console", "json"] = Field(
+        default="auto",
+        description="console: for people; json: an object a line; auto: console on a terminal, "
+        "else json. `pixfleet up` decides for its processes by its own terminal",
+    )
+
+
 GROUPS: tuple[type[BaseSettings], ...] = (
     BrokerSettings,
     QueueSettings,
@@ -367,6 +379,7 @@ GROUPS: tuple[type[BaseSettings], ...] = (
     SpendSettings,
     AlertSettings,
     MonitorSettings,
+    LogSettings,
     SourceSettings,
     OutputSettings,
     SigningSettings,
@@ -393,6 +406,7 @@ class Settings(BaseSettings):
     spend: SpendSettings
     alerts: AlertSettings
     monitor: MonitorSettings
+    log: LogSettings
     sources: SourceSettings
     outputs: OutputSettings
     signing: SigningSettings
@@ -421,6 +435,7 @@ class Settings(BaseSettings):
                 spend=SpendSettings(),
                 alerts=AlertSettings(),
                 monitor=MonitorSettings(),
+                log=LogSettings(),
                 sources=SourceSettings(),
                 outputs=OutputSettings(),
                 signing=SigningSettings(),

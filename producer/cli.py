@@ -49,6 +49,7 @@ from .terminal import (
     print_json,
     producer,
 )
+from .tracing import SUBMIT, traced
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -169,8 +170,9 @@ def submit(
     count = 0
     refusal: BacklogFullError | BudgetClosedError | None = None
     try:
-        for _ in client.submit_many(jobs, patience_s=patience_s):
-            count += 1
+        with traced(SUBMIT):
+            for _ in client.submit_many(jobs, patience_s=patience_s):
+                count += 1
     except (BacklogFullError, BudgetClosedError) as error:
         if not count:
             raise

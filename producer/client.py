@@ -18,9 +18,10 @@ from .desk import JobDesk
 from .envelope import envelope
 from .ledger import Ledger, Registration
 from .sqs import check_size, post_of
+from .tracing import submitting
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from pixfleet.config.results import Manifest
 
@@ -110,10 +111,14 @@ class Producer:
                 accepted.
         """
         for chunk in _chunks(jobs, _CHUNK):
-            registrations = [registration(job, keys=self._keys) for job in chunk]
-            for job in registrations if self._on_sqs else ():
-                check_size(job.message, job.source)
-            answers, refusal = admit(self.ledger, registrations, patience_s)
+            with submitting() as spans:
+                registrations = [
+                    registration(job, keys=self._keys, headers=spans.begin(job)) for job in chunk
+                ]
+                for job in registrations if self._on_sqs else ():
+                    check_size(job.message, job.source)
+                answers, refusal = admit(self.ledger, registrations, patience_s)
+                spans.end([job.id for job in registrations], answers)
             for job, new in zip(registrations, answers, strict=True):
                 if new is not None:
                     yield JobHandle(job.id, new, self.ledger)
@@ -138,11 +143,12 @@ def registration(
     *,
     keys: Sequence[bytes] = (),
     sent: dict[str, Any] | None = None,
+    headers: Mapping[str, str] | None = None,
 ) -> Registration:
     """What the ledger is told of a job; with ``job_id`` one that a foreign client has ``sent``.
 
     Its message is signed with the first of ``keys``; one that was sent stays as it came, so that
-    what was refused is refused again.
+    what was refused is refused again. ``headers`` say which trace it belongs to.
 
     Raises:
         RecipeNotFoundError: the recipe's file does not exist.
@@ -160,7 +166,7 @@ def registration(
         source=job.shown_source,
         queue=job.queue,
         batch=job.batch or "",
-        message=envelope(TASK_PREPARE, own_id, message, job.queue),
+        message=envelope(TASK_PREPARE, own_id, message, job.queue, headers=headers),
         deadline_s=job.deadline_s or 0,
         adopted=bool(job_id),
         webhook=job.webhook or "",

@@ -13,7 +13,10 @@ import base64
 import json
 import os
 import socket
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 TAG: Final = "@TAG@"
 """Stands for the delivery's own tag: what puts the message on a queue writes it."""
@@ -21,11 +24,18 @@ _ORIGIN: Final = f"{os.getpid()}@{socket.gethostname()}"
 
 
 def envelope(
-    task: str, task_id: str, argument: dict[str, Any], queue: str, *, tag: str = TAG
+    task: str,
+    task_id: str,
+    argument: dict[str, Any],
+    queue: str,
+    *,
+    tag: str = TAG,
+    headers: Mapping[str, str] | None = None,
 ) -> bytes:
     """The message that runs ``task(argument)`` under ``task_id`` from ``queue``.
 
-    One that is to be sent without the ledger's scripts needs a ``tag`` of its own.
+    One that is to be sent without the ledger's scripts needs a ``tag`` of its own. ``headers`` are
+    further ones: the trace that the step belongs to.
     """
     callbacks = {"callbacks": None, "errbacks": None, "chain": None, "chord": None}
     body = json.dumps([[argument], {}, callbacks], separators=(",", ":")).encode()
@@ -48,6 +58,7 @@ def envelope(
             "kwargsrepr": "",
             "origin": _ORIGIN,
             "ignore_result": True,
+            **(headers or {}),
         },
         "properties": {
             "correlation_id": task_id,

@@ -18,6 +18,7 @@ from pixfleet.config.queues import ENCODE
 from pixfleet.config.results import JobState, Manifest
 from pixfleet.config.settings import QueueSettings
 
+from . import tracing
 from .connection import answering
 from .envelope import envelope
 from .scripts import Scripts
@@ -306,7 +307,8 @@ class Ledger:
         messages: list[bytes] = []
         for argument in arguments:
             task_id = str(uuid.uuid4())
-            messages.append(envelope(task, task_id, argument, ENCODE, tag=task_id))
+            headers = tracing.current()
+            messages.append(envelope(task, task_id, argument, ENCODE, tag=task_id, headers=headers))
         if messages:
             self.scripts.send(ENCODE, messages)
 

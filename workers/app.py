@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import os
-import sys
 import time
 import warnings
 from typing import Any
 
-import structlog
 from celery import Celery, signals
 from celery.platforms import SecurityWarning
 
@@ -23,7 +20,9 @@ from pixfleet.producer.connection import (
     connect,
     persistence,
 )
+from pixfleet.producer.tracing import trace_id
 
+from . import logs, tracing
 from .fleet.adopt import Adopt
 from .fleet.ending import SwiftEnding, worker_idle
 from .fleet.giveback import GiveBack
@@ -31,6 +30,7 @@ from .fleet.large import announce, consumed, withdraw
 from .fleet.liveness import Connected, Liveness
 from .fleet.memory import BASE_BYTES, child_budget, confine
 from .fleet.scratch import close_scratch, enter_scratch, open_scratch
+from .fleet.sent import facts_of, sent_to
 from .fleet.sweeper import Sweep
 from .fleet.visibility import Visibility
 from .fleet.watch import Watch
@@ -73,31 +73,26 @@ if on_sqs:
     app.steps["consumer"].add(Visibility)  # pyright: ignore[reportOptionalSubscript]
 
 
-class _Lines:
-    """Whole lines on stderr, without a lock: a child forked while a thread held it would hang."""
-
-    @staticmethod
-    def msg(text: str) -> None:
-        os.write(2, f"{text}\n".encode(errors="replace"))
-
-    debug = info = warning = error = critical = msg
+logs.set_up(settings.log, others=False)  # who only imports this has logs of its own
 
 
-def _log_to_stderr() -> None:
-    terminal = sys.stderr.isatty()
-    structlog.configure(
-        processors=[
-            structlog.contextvars.merge_contextvars,
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.format_exc_info,
-            structlog.dev.ConsoleRenderer() if terminal else structlog.processors.JSONRenderer(),
-        ],
-        logger_factory=lambda *_: _Lines(),
-    )
+@signals.setup_logging.connect
+def _log_as_told(loglevel: int, logfile: str | None, **_: object) -> None:
+    """Instead of Celery's own handlers: --loglevel and --logfile hold for our lines, too."""
+    logs.set_up(settings.log, loglevel, logfile or "")
 
 
-_log_to_stderr()
+@signals.task_prerun.connect
+def _step_begins(task: Any, task_id: str, args: Any, **_: object) -> None:
+    """Before Celery's instrumentation, which takes up the trace that the request carries."""
+    facts = facts_of(task.name, task_id, sent_to(args))
+    trace = trace_id(tracing.adopt(task.request, facts.get("job_id", "")))
+    logs.step_begins({**facts, **({"trace_id": trace} if trace else {})})
+
+
+@signals.task_postrun.connect
+def _step_ends(**_: object) -> None:
+    logs.step_ends()
 
 
 @signals.worker_init.connect
@@ -125,7 +120,13 @@ def _ready_child(**_: object) -> None:
     cv2.setNumThreads(1)
     runtime()
     app.backend.connparams.update(persistence(for_ever=True))
+    tracing.begin_child()
     confine(app.conf["pixfleet_child_budget"])
+
+
+@signals.worker_process_shutdown.connect
+def _end_child(**_: object) -> None:
+    tracing.end_process()
 
 
 def _tell_requests(**_: object) -> None:
@@ -169,6 +170,7 @@ signals.heartbeat_sent.connect(_alive)
 
 
 def _gone(sender: Any, **_: object) -> None:
+    tracing.end_process()
     close_scratch(app.conf["pixfleet_scratch"])
     with contextlib.suppress(LedgerUnavailableError):
         client = _ledger()

@@ -10,6 +10,7 @@ import structlog
 from pixfleet.config.contract import ImageJob, Recipe
 from pixfleet.config.results import Failure, Manifest, Part, Receipt
 
+from . import tracing
 from .errors import RetryableError, WorkError
 from .failures import failure_of
 from .fleet.owner import owner_name
@@ -63,6 +64,9 @@ def conclude(
         valid = runtime.ledger.manifest(draft.job_id)
         if valid and not job.batch:  # ours has taken the place of the one that counts
             _published(runtime, job, valid)
+    if manifest.failures:
+        tracing.failed(", ".join(failure.code for failure in manifest.failures[:3]))
+    tracing.told(status=manifest.status, cost_usd=float(manifest.receipt.cost_usd))
     _log.info(
         "job.ended",
         job_id=manifest.job_id,

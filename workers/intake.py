@@ -82,7 +82,7 @@ def fetch(job: ImageJob, settings: Settings, meter: Meter) -> tuple[bytes, str]:
         LimitError: the file is too large.
         StoreUnavailableError: the store did not answer.
     """
-    with meter.stage("fetch"):
+    with meter.stage("fetch") as passage:
         data = open_source(
             job.source,
             root=job.source_root,
@@ -91,6 +91,7 @@ def fetch(job: ImageJob, settings: Settings, meter: Meter) -> tuple[bytes, str]:
             on_request=meter.request,
         )
         meter.bytes_in(len(data))
+        passage.bytes = len(data)
         return data, hashlib.sha256(data).hexdigest()
 
 

@@ -20,7 +20,7 @@ def main(name: str, children: int) -> int:
         hostname=name,
         pool_cls="prefork",
         concurrency=children,
-        loglevel="WARNING",
+        loglevel="INFO",
         quiet=True,
         # Both ask other workers over the broker and wait for answers: a run has none.
         without_gossip=True,

@@ -12,6 +12,7 @@ from pixfleet.config.results import Failure, Manifest, Part, Plan
 from .errors import OversizeError, PermanentError, RetryableError
 from .failures import failure_of
 from .fleet.memory import own_budget
+from .fleet.owner import owner_name
 from .imaging.animation import Frame, alike
 from .imaging.color import flatten, rgb_of
 from .imaging.decode import Raster, decode
@@ -89,11 +90,13 @@ def encode_member(
         RetryableError: the store was unavailable.
         SourceError: its parked pixels are gone.
     """
-    meter = runtime.meter()
+    meter = runtime.meter(owner_name())
     recipe = recipe_of(job, runtime.settings.recipes.folder)
     spec = next(spec for spec in recipe.variants if spec.name == variant)
-    with meter.stage("fetch"):
-        parked = Parked.unpack(runtime.store.get(_parking(run, variant)))
+    with meter.stage("fetch", variant) as passage:
+        packed = runtime.store.get(_parking(run, variant))
+        passage.bytes = len(packed)
+        parked = Parked.unpack(packed)
     try:
         maker = VariantMaker(runtime, job, recipe, sha256, meter, trials=runtime.trials(run[0]))
         part = maker.make(spec, parked)
@@ -279,9 +282,10 @@ class _Preparation:
             cut = cuts[index]
             parked = park(intake, cut.spec, icc, pixels)
             if fans_out(layout, cut):
-                with self._meter.stage("store"):
-                    key = _parking(self._run, cut.spec.name)
-                    self._runtime.store.put(key, parked.pack())
+                with self._meter.stage("store", cut.spec.name) as passage:
+                    key, packed = _parking(self._run, cut.spec.name), parked.pack()
+                    passage.bytes = len(packed)
+                    self._runtime.store.put(key, packed)
                 self._members.insert(0, cut.spec.name)
             else:
                 self._parts.append(_made(cut.spec, partial(maker.make, cut.spec, parked)))

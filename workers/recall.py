@@ -61,18 +61,20 @@ def recall(
     runtime: Runtime, job: ImageJob, recipe: Recipe, sha256: str, meter: Meter
 ) -> Recalled | None:
     """The job from the memo, its variants written to the output; None: it has to be done."""
-    with meter.stage("memo"):
+    with meter.stage("memo") as passage:
         entry = runtime.memo.get(job_key(recipe, sha256, runtime.prices.label))
+        passage.memo_hit = entry is not None
     if entry is None:
         return None
     meter.saved(entry.cost_usd, entry.cpu_s)
     output = runtime.output(job, meter)
     variants: list[VariantResult] = []
-    with meter.stage("store"):
+    with meter.stage("store") as passage:
         for fields, data in zip(entry.meta["variants"], entry.blobs, strict=True):
             path = f"{job.output_name}/{fields['name']}.{SUFFIXES[fields['format']]}"
             output.put(path, data)
             meter.bytes_out(len(data))
+            passage.bytes += len(data)
             variants.append(VariantResult.model_validate({**fields, "path": path, "memo": True}))
     known = {name: entry.meta[name] for name in ("format", "width", "height", "same_as")}
     known |= {

@@ -19,6 +19,7 @@ from pixfleet.producer.client import Producer
 from pixfleet.producer.desk import JobDesk
 from pixfleet.producer.holding import holds
 from pixfleet.producer.sources import find_sources
+from pixfleet.producer.tracing import SUBMIT, traced
 
 from .embedded import EmbeddedBroker
 from .fleet.process import WorkerProcess
@@ -157,8 +158,9 @@ def _follow(
     )
     closed, count = "", 0
     try:
-        for _ in producer.submit_many(jobs):
-            count += 1
+        with traced(SUBMIT):
+            for _ in producer.submit_many(jobs):
+                count += 1
     except BudgetClosedError as error:
         if not count:
             raise

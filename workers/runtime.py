@@ -42,9 +42,12 @@ class Runtime:
     machine: Machine
     efforts: EffortBook
 
-    def meter(self) -> Meter:
-        """A fresh meter for one step of one job; from now on it hears of the store's requests."""
-        meter = Meter(self.prices, self.machine.rates)
+    def meter(self, worker: str = "") -> Meter:
+        """A fresh meter for one step of one job; from now on it hears of the store's requests.
+
+        ``worker``: written to its spans, where it is not the manifest's.
+        """
+        meter = Meter(self.prices, self.machine.rates, worker)
         self.store.on_request = meter.request
         return meter
 

@@ -28,10 +28,12 @@ class Steps:
         self._meter = meter
         self._source = source
         self._what = source
+        self._format = ""
         self._px = 0
 
     def found(self, header: Header) -> None:
         """From here on limits and messages know what the image is."""
+        self._format = header.format
         self._px = header.width * header.height * header.frames
         size = f"{header.width:,} x {header.height:,} px"
         frames = f", {header.frames} frames" if header.frames > 1 else ""
@@ -57,7 +59,8 @@ class Steps:
     @contextmanager
     def _step(self, stage: str, name: str) -> Generator[None]:
         with ExitStack() as stack:
-            stack.enter_context(self._meter.stage(stage))
+            passage = stack.enter_context(self._meter.stage(stage))
+            passage.pixels, passage.format = self._px, self._format
             stack.enter_context(self._trials.step(name, self._what, self._px))
             stack.enter_context(enough_memory(name, self._what))
             yield

@@ -25,6 +25,7 @@ from pixfleet.producer.terminal import FAILED, messages
 
 from .embedded import EmbeddedBroker
 from .fleet.notice import GIVE_BACK_S
+from .logs import for_children_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -94,7 +95,7 @@ def run_procfile(procfile: Path | None, state: Path) -> int:
     if procfile is None:
         _check_ports(watch, flower="flower" in processes)
     with ExitStack() as stack:
-        environment = _environment(state)
+        environment = _environment(state, settings)
         if not environment.get("PIXFLEET_BROKER"):
             environment["PIXFLEET_BROKER"] = stack.enter_context(EmbeddedBroker(state)).url
             environment["PIXFLEET_LEDGER"] = ""
@@ -113,13 +114,15 @@ def run_procfile(procfile: Path | None, state: Path) -> int:
         return _exit_code(manager)
 
 
-def _environment(state: Path) -> dict[str, str]:
+def _environment(state: Path, settings: Settings) -> dict[str, str]:
     return {
         **os.environ,
         # The commands of this environment, whether or not it is activated.
         "PATH": f"{os.path.dirname(sys.executable)}{os.pathsep}{os.environ.get('PATH', '')}",  # noqa: PTH120 (a string)
         "PIXFLEET_STATE": str(state),
         "PYTHONUNBUFFERED": "1",
+        # What they write comes through a pipe, so they cannot see by themselves who reads it.
+        "PIXFLEET_LOG_FORMAT": for_children_of(settings.log),
     }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import time
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -41,7 +42,7 @@ from .sight import detector
 from .spend.lifetime import Lifetime, price_book
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Generator, Sequence
 
     from numpy.typing import NDArray
 
@@ -179,8 +180,9 @@ class VariantMaker:
         """The cut from the memo, written to the output; None: it has to be made."""
         if self._memo is None:
             return None
-        with self._meter.stage("memo"):
+        with self._meter.stage("memo", spec.name) as passage:
             entry = self._memo.get(self._key(spec))
+            passage.memo_hit = entry is not None
         return self._recalled(entry, spec) if entry else None
 
     def make(self, spec: VariantSpec, parked: Parked) -> Part:
@@ -189,6 +191,7 @@ class VariantMaker:
             spec,
             lambda request: encode_variant(parked.pixels, request, self._lessons),
             self._request(spec, parked, frames=1),
+            _pixels(parked, 1),
         )
 
     def animate(
@@ -196,18 +199,22 @@ class VariantMaker:
     ) -> Part:
         """Encode an animated cut."""
         request = self._request(spec, parked, frames=len(frames))
-        return self._once(spec, partial(encode_animation, frames, loop), request)
+        pixels = _pixels(parked, len(frames))
+        return self._once(spec, partial(encode_animation, frames, loop), request, pixels)
 
     def _once(
         self,
         spec: VariantSpec,
         encode: Callable[[EncodeRequest], list[Encoded | FormatFailure]],
         request: EncodeRequest,
+        pixels: int,
     ) -> Part:
         def compute() -> MemoValue:
             start_s = time.process_time()
-            with self._meter.stage("encode"):
+            with self._meter.stage("encode", spec.name) as passage:
+                passage.pixels = pixels
                 answers = encode(request)
+                passage.bytes = sum(len(one.data) for one in answers if isinstance(one, Encoded))
             cpu_s = time.process_time() - start_s
             failures = tuple(
                 _failure(answer, spec) for answer in answers if isinstance(answer, FormatFailure)
@@ -234,7 +241,6 @@ class VariantMaker:
 
     def _request(self, spec: VariantSpec, parked: Parked, *, frames: int) -> EncodeRequest:
         recipe = self._recipe
-        height, width = parked.pixels.shape[:2]
         target, floors = target_and_floors(spec.quality or recipe.quality)
         return EncodeRequest(
             formats=spec.formats,
@@ -250,8 +256,16 @@ class VariantMaker:
             max_bytes=spec.max_bytes,
             floors=floors,
             max_encoder_bytes=self._max_encoder_bytes,
-            watch=lambda name: self._trials.attempt(spec.name, name, height * width * frames),
+            watch=lambda name: self._attempt(spec.name, name, _pixels(parked, frames)),
         )
+
+    @contextmanager
+    def _attempt(self, variant: str, image_format: str, pixels: int) -> Generator[None]:
+        """One format's encoding is a passage of its own, on record and under a time limit."""
+        with self._meter.stage("encode", f"{variant}.{SUFFIXES[image_format]}") as passage:
+            passage.pixels, passage.format = pixels, image_format
+            with self._trials.attempt(variant, image_format, pixels):
+                yield
 
     def _lifetime(self, spec: VariantSpec) -> Lifetime:
         return Lifetime.of(self._recipe, spec, self._prices, self._cpu_second_usd)
@@ -274,11 +288,13 @@ class VariantMaker:
     ) -> Part:
         results: list[VariantResult] = []
         lifetime = self._lifetime(spec)
-        with self._meter.stage("store"):
+        with self._meter.stage("store", spec.name) as passage:
+            passage.memo_hit = memo or None
             for meta, data in zip(entry.meta["made"], entry.blobs, strict=True):
                 path = f"{self._job.output_name}/{spec.name}.{SUFFIXES[meta['format']]}"
                 self._output.put(path, data)
                 self._meter.bytes_out(len(data))
+                passage.bytes += len(data)
                 results.append(
                     VariantResult.model_validate(
                         {
@@ -294,6 +310,11 @@ class VariantMaker:
                     )
                 )
         return Part(variants=tuple(results), failures=failures)
+
+
+def _pixels(parked: Parked, frames: int) -> int:
+    height, width = parked.pixels.shape[:2]
+    return height * width * frames
 
 
 def _failure(answer: FormatFailure, spec: VariantSpec) -> Failure:

@@ -169,7 +169,7 @@ def test_a_drained_worker_gives_back_at_once_what_will_not_end_and_finishes_the_
     assert short.status().state == "done"
     assert (long.status().state, long.status().attempts) == ("queued", 0)
     (line,) = fleet.logged("worker.gives_back")
-    assert (line["task"], line["why"]) == (long.id, "drain")
+    assert (line["job_id"], line["why"]) == (long.id, "drain")
     (told,) = fleet.logged("worker.told_to_go")
     assert at(line) - at(told) < dt.timedelta(seconds=1), "it knew that the job would not fit"
     assert not fleet.redis.exists(keys.DRAIN + worker.name), "its successor would go at once"

@@ -11,6 +11,8 @@ from celery import bootsteps
 from celery.utils.dispatch import Signal
 from celery.worker import state
 
+from pixfleet.producer import tracing
+
 if TYPE_CHECKING:
     from celery.worker import WorkController
 
@@ -53,6 +55,8 @@ class SwiftEnding(bootsteps.StartStopStep):
             for end in self._pipe:
                 os.close(end)
             self._pipe = None
+        if tracing.is_on():  # children have spans to send: the pool's stop lets them
+            return
         # Acknowledgements wait in the hub; the pool's own stop sends them.
         if parent.hub is None or parent.hub._ready:  # noqa: SLF001 (no public way to know)
             return

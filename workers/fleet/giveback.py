@@ -98,13 +98,12 @@ class GiveBack(bootsteps.StartStopStep):
         return min(notice.deadline_s, max(ends_s, notice.seen_s + self._soft_s))
 
     def _give_back(self, request: Any, why: str) -> None:
-        after_s = time.time() - request.time_start if request.time_start else 0.0
-        _log.warning("worker.gives_back", task=request.id, why=why, after_s=round(after_s, 1))
         if request.worker_pid is not None:
             # Only a kill ends a long encode: Python's handlers wait until it returns.
             with contextlib.suppress(ProcessLookupError):
                 os.kill(request.worker_pid, signal.SIGKILL)
         if isinstance(request, StepRequest):
+            request.say_lost("worker.gives_back", why)
             request.goes_on = self._rework.given_back(request, why)
         self._requeue(request)
 

@@ -8,6 +8,7 @@ neither end a job twice nor charge it twice.
 
 from __future__ import annotations
 
+import contextvars
 import json
 import threading
 import zlib
@@ -155,7 +156,9 @@ class JobLedger(Ledger):
                     _log.warning("heartbeat.missed", job_id=job_id, error=str(error))
 
         wanted = renew("work") if part else True
-        thread = threading.Thread(target=beat, name="heartbeat", daemon=True)
+        # Its lines belong to the step as well.
+        context = contextvars.copy_context()
+        thread = threading.Thread(target=context.run, args=(beat,), name="heartbeat", daemon=True)
         thread.start()
         try:
             yield wanted

@@ -7,17 +7,23 @@ import time
 from functools import cached_property
 from typing import Any
 
+import structlog
 from billiard.exceptions import WorkerLostError
 from celery.worker.request import Request
+from structlog.contextvars import bound_contextvars
 
-from pixfleet.config.signature import NotSignedError, unseal
 from pixfleet.producer.connection import LedgerUnavailableError, connect
 from pixfleet.producer.sqs import post_of
+from pixfleet.producer.tracing import carried, trace_id
+from pixfleet.workers import tracing
 
 from .jobs import Abandonment
 from .owner import owner_name
+from .sent import facts_of, sent_to
 from .timings import timings
 from .trials import bury
+
+_log = structlog.get_logger(__name__)
 
 
 class StepRequest(Request):
@@ -51,6 +57,22 @@ class StepRequest(Request):
         name = recipe.get("name", "") if isinstance(recipe, dict) else recipe
         return str(self.name), str(name)
 
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What a line of the log about the step says of it."""
+        trace = trace_id(self._trace)
+        facts = facts_of(str(self.name), str(self.id), self._sent)
+        return {**facts, **({"trace_id": trace} if trace else {})}
+
+    def say_lost(self, event: str, why: str) -> None:
+        """The child is gone, and with it what it would have said: log and trace have it from us."""
+        after_s = round(time.time() - self.time_start, 1) if self.time_start else 0.0
+        owner = owner_name(self.worker_pid) if self.worker_pid else ""
+        _log.warning(event, **self.facts, why=why, owner=owner, after_s=after_s)
+        if self.time_start:
+            name, context = str(self.name), self._trace
+            tracing.lost(name, context, self.job_id, self.time_start, why, owner=owner)
+
     def acknowledge(self) -> None:
         """As Celery's; a step that has ended by itself tells how long such steps take."""
         if self.time_start and not self.acknowledged and not self.goes_on:
@@ -60,15 +82,17 @@ class StepRequest(Request):
     def on_failure(self, exc_info: Any, *args: Any, **kwargs: Any) -> Any:
         """As Celery's, also called when the child is gone."""
         error = exc_info.exception
-        if isinstance(lost := getattr(error, "exc", error), WorkerLostError):
-            self._bury("its process died", signalled="signal" in str(lost))
-        return super().on_failure(exc_info, *args, **kwargs)
+        with bound_contextvars(**self.facts):
+            if isinstance(lost := getattr(error, "exc", error), WorkerLostError):
+                self._bury("its process died", signalled="signal" in str(lost))
+            return super().on_failure(exc_info, *args, **kwargs)
 
     def on_timeout(self, soft: bool, timeout: float) -> Any:  # noqa: FBT001 (Celery's signature)
         """As Celery's; past the hard limit the child is being killed."""
-        if not soft:
-            self._bury(f"it was ended after {timeout:g} s, the hard time limit")
-        return super().on_timeout(soft, timeout)
+        with bound_contextvars(**self.facts):
+            if not soft:
+                self._bury(f"it was ended after {timeout:g} s, the hard time limit")
+            return super().on_timeout(soft, timeout)
 
     def reject(self, requeue: bool = False) -> None:  # noqa: FBT001, FBT002 (Celery's signature)
         """As Celery's, unless the job goes on without this message."""
@@ -78,6 +102,7 @@ class StepRequest(Request):
             super().reject(requeue)
 
     def _bury(self, why: str, *, signalled: bool = False) -> None:
+        self.say_lost("worker.lost_child", why)
         owner = owner_name(self.worker_pid)
         settings = self.task.app.conf["pixfleet_settings"]
         # Without a ledger the message goes back, and the lease has to run out.
@@ -90,9 +115,8 @@ class StepRequest(Request):
 
     @cached_property
     def _sent(self) -> dict[str, Any]:
-        """What the step was told, which steps have last."""
-        message: Any = next(reversed(self.args), None)
-        if isinstance(message, dict):
-            with contextlib.suppress(NotSignedError, RecursionError):  # no JSON of ours
-                return unseal((), "", "", message)
-        return {}
+        return sent_to(self.args)
+
+    @cached_property
+    def _trace(self) -> dict[str, str]:
+        return carried(self.request_dict)

@@ -17,6 +17,7 @@ from pixfleet.config.budgets import FLEET
 from pixfleet.config.settings import Settings, SettingsError
 from pixfleet.config.state import running_broker
 from pixfleet.producer.connection import LedgerUnavailableError, connect
+from pixfleet.workers import logs
 from pixfleet.workers.fleet.sweeper import SweepingThread
 
 from .collect import FleetReader, Reading
@@ -89,6 +90,7 @@ def watch(broker: str | None) -> None:
     settings = Settings.load()
     if url := broker or running_broker():
         settings = settings.with_broker(url)
+    logs.set_up(settings.log)
     client = connect(settings.ledger_url)
     # A fleet scaled to nothing has nobody else to see that a job was lost.
     SweepingThread(settings, f"monitor@{socket.gethostname()}:{os.getpid()}").start()

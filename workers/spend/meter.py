@@ -15,7 +15,9 @@ from typing import TYPE_CHECKING, Final
 
 from pixfleet.config.prices import NANO, to_nano
 from pixfleet.config.results import Receipt, StageUse
+from pixfleet.workers import tracing
 
+from .passage import Passage, began_and_spans, spans_of
 from .peak import forget_peak, peak_bytes
 
 if TYPE_CHECKING:
@@ -41,17 +43,20 @@ class _Use:
 class Meter:
     """Counts what one step of one job uses and prices it, its machine's time at ``rates``.
 
-    Stages are entered by one thread; requests may be counted by several.
+    Stages are entered by one thread; requests may be counted by several. ``worker`` is written to
+    its spans, where that is not the manifest's.
 
     Attributes:
         cpu_second_usd: price of one vCPU, with the memory that comes with it, for a second.
     """
 
-    def __init__(self, prices: PriceBook, rates: Rates) -> None:
+    def __init__(self, prices: PriceBook, rates: Rates, worker: str = "") -> None:
         self._prices = prices
         self._rates = rates
         self.cpu_second_usd = rates.core_second_usd
+        self._worker = worker
         self._stages: dict[str, _Use] = {}
+        self._passages: list[Passage] = []
         forget_peak()
         self._inner: list[_Use] = []
         self._resident_gb = 0.0
@@ -64,30 +69,38 @@ class Meter:
         self._hits = 0
 
     @contextmanager
-    def stage(self, name: str) -> Generator[None]:
+    def stage(self, name: str, detail: str = "") -> Generator[Passage]:
         """Charge what happens inside to a stage; what nested stages use is charged to them alone.
 
         CPU seconds are this process's, all its threads, and those of children it waited for; memory
-        is what the process holds when the stage ends, or held before a brief one.
+        is what the process holds when the stage ends, or held before a brief one. The value takes
+        what is known of the passage, for its span.
         """
+        passage = Passage(name, detail)
         inner = _Use()
         self._inner.append(inner)
-        began_cpu_s, began_s = cpu_s(), time.monotonic()
-        try:
-            yield
-        finally:
-            used_s, wall_s = cpu_s() - began_cpu_s, time.monotonic() - began_s
-            self._inner.pop()
-            if self._inner:
-                self._inner[-1].cpu_s += used_s
-                self._inner[-1].wall_s += wall_s
-            use = self._stages.setdefault(name, _Use())
-            use.cpu_s += max(0.0, used_s - inner.cpu_s)
-            own_s = max(0.0, wall_s - inner.wall_s)
-            use.wall_s += own_s
-            if wall_s > _BRIEF_S or not self._resident_gb:
-                self._resident_gb = _resident_gb()
-            use.gb_s += own_s * self._resident_gb
+        with tracing.stage(name, passage.attributes):
+            began_cpu_s, began_s = cpu_s(), time.monotonic()
+            passage.began_at = time.time()
+            try:
+                yield passage
+            finally:
+                used_s, wall_s = cpu_s() - began_cpu_s, time.monotonic() - began_s
+                self._inner.pop()
+                if self._inner:
+                    self._inner[-1].cpu_s += used_s
+                    self._inner[-1].wall_s += wall_s
+                own = _Use(max(0.0, used_s - inner.cpu_s), max(0.0, wall_s - inner.wall_s))
+                if wall_s > _BRIEF_S or not self._resident_gb:
+                    self._resident_gb = _resident_gb()
+                own.gb_s = own.wall_s * self._resident_gb
+                use = self._stages.setdefault(name, _Use())
+                use.cpu_s += own.cpu_s
+                use.wall_s += own.wall_s
+                use.gb_s += own.gb_s
+                passage.wall_s, passage.cpu_s = wall_s, used_s
+                passage.cost_usd = self._machine_cost(own)
+                self._passages.append(passage)
 
     def request(self, kind: str, count: int = 1) -> None:
         """Count billed requests.
@@ -129,6 +142,7 @@ class Meter:
             )
             for name, use in self._stages.items()
         )
+        began_at, spans = spans_of(self._passages, self._worker)
         with self._lock:
             requests = dict(self._requests)
         lines = {MACHINE: sum((stage.cost_usd for stage in stages), Decimal(0))}
@@ -149,6 +163,8 @@ class Meter:
             memo_hits=self._hits,
             price_book=self._prices.label,
             machine=self._rates.machine,
+            began_at=began_at,
+            spans=spans,
         )
 
     def _machine_cost(self, use: _Use) -> Decimal:
@@ -177,6 +193,7 @@ def merge(receipts: Iterable[Receipt]) -> Receipt:
         if receipt.price_book:
             books[receipt.price_book] = None
             machines[receipt.machine] = None
+    began_at, spans = began_and_spans(merged)
     return Receipt(
         stages=tuple(stages.values()),
         cpu_s=sum(receipt.cpu_s for receipt in merged),
@@ -192,6 +209,8 @@ def merge(receipts: Iterable[Receipt]) -> Receipt:
         memo_hits=sum(receipt.memo_hits for receipt in merged),
         price_book=", ".join(books),
         machine=", ".join(machines),
+        began_at=began_at,
+        spans=spans,
     )
 
 

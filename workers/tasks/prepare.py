@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from structlog.contextvars import bind_contextvars
+
 from pixfleet.config.contract import TASK_PREPARE, ContractError, ImageJob
 from pixfleet.config.queues import LARGE
 from pixfleet.config.results import Failure, Receipt
 from pixfleet.producer.client import registration
-from pixfleet.workers import pipeline
+from pixfleet.producer.tracing import carried
+from pixfleet.workers import pipeline, tracing
 from pixfleet.workers.admission import admit
 from pixfleet.workers.conclusion import begin, lone
 from pixfleet.workers.errors import OversizeError, RetryableError
@@ -33,7 +36,8 @@ def prepare(task: Task, message: dict[str, Any]) -> None:
     claim = held.ledger.claim(job_id)
     if claim.outcome == "unknown":  # a foreign client's
         adopted = job.model_copy(update={"batch": None}) if failure else job
-        held.ledger.register([registration(adopted, job_id, sent=message)])
+        headers = carried(task.request)
+        held.ledger.register([registration(adopted, job_id, sent=message, headers=headers)])
         claim = held.ledger.claim(job_id)
     if claim.outcome in ("busy", "held"):
         # The sweeper sends another message, when the lease runs out or the budget opens.
@@ -42,6 +46,7 @@ def prepare(task: Task, message: dict[str, Any]) -> None:
         if claim.fence > 1:  # who ended it may have died before it cleared up
             clear_parked(held, job_id, claim.fence)
         return
+    _say(held.ledger, task, job, claim)
     failure = _refusal(held.ledger, job_id, claim) or failure
     if failure:
         _end(task, job, claim, failure)
@@ -66,6 +71,19 @@ def prepare(task: Task, message: dict[str, Any]) -> None:
         except RetryableError as error:
             if not _put_off(held, job_id, claim, error):
                 _end(task, job, claim, failure_of(error), error.in_vain)
+
+
+def _say(ledger: JobLedger, task: Task, job: ImageJob, claim: Claim) -> None:
+    """From here on log and trace know whose job it is, and which attempt this is."""
+    job_id: str = task.request.id
+    bind_contextvars(attempt=claim.attempts, tenant=job.tenant)
+    tracing.told(attempt=claim.attempts, tenant=job.tenant, source=job.shown_source)
+
+    def since() -> float:
+        over = ledger.attempts(job_id)
+        return over[-1].ended if over else ledger.status(job_id).submitted_at
+
+    tracing.waited(carried(task.request), since, job_id=job_id, attempt=claim.attempts)
 
 
 def _read(held: Runtime, job_id: str, message: dict[str, Any]) -> tuple[ImageJob, Failure | None]:
@@ -111,7 +129,7 @@ def _hand_on(task: Task, prepared: Prepared, claim: Claim) -> None:
         clear_parked(held, job_id, claim.fence)
         return
     job = prepared.job.model_dump(mode="json")
-    common = {"job_id": job_id, "fence": claim.fence, "job": job}
+    common = {"job_id": job_id, "fence": claim.fence, "attempt": claim.attempts, "job": job}
     members = [
         {**common, "sha256": prepared.draft.sha256, "variant": name} for name in prepared.members
     ]

@@ -1,0 +1,159 @@
+"""A worker's part of a job's trace: its steps, their stages, the time it waited, what was lost.
+
+Celery's instrumentation makes a span of each step and of each message that a step sends; here is
+what it cannot know. A job whose message carries no trace context gets one that its id gives, so
+that all its attempts are in one trace all the same.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from pixfleet.producer import tracing
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Mapping
+
+    from opentelemetry.sdk.trace import TracerProvider
+    from opentelemetry.trace import Tracer
+
+SERVICE = "pixfleet-worker"
+
+
+@dataclass(frozen=True, slots=True)
+class _Tracing:
+    provider: TracerProvider
+    tracer: Tracer
+
+
+_process: list[_Tracing] = []
+"""What this process traces with; empty where it does not. A child makes its own after the fork."""
+
+
+def begin_child() -> None:
+    """This process takes part in traces, if they are wanted: after the fork, because of threads."""
+    _process.clear()
+    if not tracing.is_on():
+        return
+    from opentelemetry.instrumentation.celery import CeleryInstrumentor  # noqa: PLC0415 (on)
+
+    CeleryInstrumentor().instrument(tracer_provider=_begun().provider)
+
+
+def end_process() -> None:
+    """What this process has not sent yet is sent."""
+    while _process:
+        tracing.end(_process.pop().provider)
+
+
+def _begun() -> _Tracing:
+    if not _process:
+        provider = tracing.begin(SERVICE)
+        _process.append(_Tracing(provider, provider.get_tracer(tracing.TRACER)))
+    return _process[0]
+
+
+def adopt(request: Any, job_id: str) -> dict[str, str]:
+    """The trace context of a step's request; where traces are made and there is none, a new one."""
+    context = tracing.carried(request)
+    if not context and _process and job_id:
+        context = {"traceparent": _own_traceparent(job_id)}
+        request.traceparent = context["traceparent"]
+    return context
+
+
+def _own_traceparent(job_id: str) -> str:
+    digest = hashlib.sha256(job_id.encode("utf-8", "surrogatepass")).hexdigest()
+    sampler = _begun().provider.sampler
+    sampled = sampler.should_sample(None, int(digest[:32], 16), "job").decision.is_sampled()
+    return f"00-{digest[:32]}-{digest[32:48]}-{'01' if sampled else '00'}"
+
+
+@contextmanager
+def stage(name: str, attributes: Callable[[], Mapping[str, Any]]) -> Generator[None]:
+    """The body is a stage of the step at work; ``attributes`` are asked for when it has ended."""
+    if not _process:
+        yield
+        return
+    from opentelemetry.trace import Status, StatusCode  # noqa: PLC0415 (on)
+
+    tracer = _process[0].tracer
+    with tracer.start_as_current_span(
+        name, record_exception=False, set_status_on_exception=False
+    ) as span:
+        try:
+            yield
+        except BaseException as error:
+            code = str(getattr(error, "code", type(error).__name__))
+            span.set_status(Status(StatusCode.ERROR, code))
+            raise
+        finally:
+            span.set_attributes(dict(attributes()))
+
+
+def waited(context: Mapping[str, str], since: Callable[[], float], **attributes: Any) -> None:
+    """A step has begun that could have begun at ``since``, UTC seconds, asked for if traced.
+
+    The wait is a span beside the step's own.
+    """
+    if not _process:
+        return
+    from opentelemetry import propagate  # noqa: PLC0415 (on)
+
+    began_ns, now_ns = int(since() * 1e9), time.time_ns()
+    span = _process[0].tracer.start_span(
+        "wait",
+        context=propagate.extract(dict(context)),
+        start_time=min(began_ns, now_ns),
+        attributes=_named(attributes),
+    )
+    span.end(now_ns)
+
+
+def told(**attributes: Any) -> None:
+    """Facts about the step at work, for its span."""
+    if _process:
+        from opentelemetry import trace  # noqa: PLC0415 (on)
+
+        trace.get_current_span().set_attributes(_named(attributes))
+
+
+def failed(codes: str) -> None:
+    """The step at work ends its job with failures, which is no exception."""
+    if _process:
+        from opentelemetry import trace  # noqa: PLC0415 (on)
+
+        status = trace.Status(trace.StatusCode.ERROR, codes)
+        trace.get_current_span().set_status(status)
+
+
+def lost(
+    task: str, context: Mapping[str, str], job_id: str, began: float, why: str, **attributes: Any
+) -> None:
+    """The main process tells of a step whose child is gone, and its spans with it.
+
+    ``began``: UTC seconds. A main process makes no other spans, so it begins with the first.
+    """
+    if not tracing.is_on():
+        return
+    from opentelemetry import propagate, trace  # noqa: PLC0415 (on)
+
+    tracer = _begun().tracer
+    carrier = dict(context) or {"traceparent": _own_traceparent(job_id)}
+    span = tracer.start_span(
+        f"run/{task}",
+        context=propagate.extract(carrier),
+        kind=trace.SpanKind.CONSUMER,
+        start_time=int(began * 1e9),
+        attributes=_named({"job_id": job_id, "why": why, **attributes}),
+    )
+    span.set_status(trace.Status(trace.StatusCode.ERROR, why))
+    span.end()
+
+
+def _named(attributes: Mapping[str, Any]) -> dict[str, Any]:
+    return {f"pixfleet.{name}": value for name, value in attributes.items() if value is not None}
