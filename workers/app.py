@@ -80,6 +80,9 @@ logs.set_up(settings.log, others=False)  # who only imports this has logs of its
 def _log_as_told(loglevel: int, logfile: str | None, **_: object) -> None:
     """Instead of Celery's own handlers: --loglevel and --logfile hold for our lines, too."""
     logs.set_up(settings.log, loglevel, logfile or "")
+    from celery.apps import worker as console  # noqa: PLC0415 (a worker has it already)
+
+    console.safe_say = logs.say  # it would print plain text to stdout
 
 
 @signals.task_prerun.connect

@@ -85,6 +85,11 @@ def step_ends() -> None:
     clear_contextvars()
 
 
+def say(message: str, *_: object) -> None:
+    """What Celery prints when it is told to go, also from a signal's handler, as a line."""
+    structlog.get_logger("celery.apps.worker").warning(message.strip())
+
+
 class _Lines:
     """Whole lines on a descriptor, without a lock: a child forked while it is held would hang."""
 

@@ -13,6 +13,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from celery import signals
+from structlog.contextvars import get_contextvars
+
 from pixfleet.producer import tracing
 
 if TYPE_CHECKING:
@@ -21,6 +24,8 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.trace import TracerProvider
     from opentelemetry.trace import Tracer
 
+    from .trace_ids import TraceIds
+
 SERVICE = "pixfleet-worker"
 
 
@@ -28,6 +33,7 @@ SERVICE = "pixfleet-worker"
 class _Tracing:
     provider: TracerProvider
     tracer: Tracer
+    ids: TraceIds
 
 
 _process: list[_Tracing] = []
@@ -42,6 +48,13 @@ def begin_child() -> None:
     from opentelemetry.instrumentation.celery import CeleryInstrumentor  # noqa: PLC0415 (on)
 
     CeleryInstrumentor().instrument(tracer_provider=_begun().provider)
+    # After the instrumentation's own receiver, which makes the step's span the current one.
+    signals.task_prerun.connect(_say_facts, weak=False)
+
+
+def _say_facts(**_: object) -> None:
+    facts = get_contextvars()
+    told(**{name: facts.get(name) for name in ("job_id", "batch", "tenant", "attempt", "variant")})
 
 
 def end_process() -> None:
@@ -52,8 +65,11 @@ def end_process() -> None:
 
 def _begun() -> _Tracing:
     if not _process:
-        provider = tracing.begin(SERVICE)
-        _process.append(_Tracing(provider, provider.get_tracer(tracing.TRACER)))
+        from .trace_ids import TraceIds  # noqa: PLC0415 (on)
+
+        ids = TraceIds()
+        provider = tracing.begin(SERVICE, ids)
+        _process.append(_Tracing(provider, provider.get_tracer(tracing.TRACER), ids))
     return _process[0]
 
 
@@ -66,11 +82,16 @@ def adopt(request: Any, job_id: str) -> dict[str, str]:
     return context
 
 
-def _own_traceparent(job_id: str) -> str:
+def _own_ids(job_id: str) -> str:
     digest = hashlib.sha256(job_id.encode("utf-8", "surrogatepass")).hexdigest()
+    return f"00-{digest[:32]}-{digest[32:48]}"
+
+
+def _own_traceparent(job_id: str) -> str:
+    own = _own_ids(job_id)
     sampler = _begun().provider.sampler
-    sampled = sampler.should_sample(None, int(digest[:32], 16), "job").decision.is_sampled()
-    return f"00-{digest[:32]}-{digest[32:48]}-{'01' if sampled else '00'}"
+    sampled = sampler.should_sample(None, int(own[3:35], 16), "wait").decision.is_sampled()
+    return f"{own}-{'01' if sampled else '00'}"
 
 
 @contextmanager
@@ -85,32 +106,44 @@ def stage(name: str, attributes: Callable[[], Mapping[str, Any]]) -> Generator[N
     with tracer.start_as_current_span(
         name, record_exception=False, set_status_on_exception=False
     ) as span:
+        code = ""
         try:
             yield
         except BaseException as error:
             code = str(getattr(error, "code", type(error).__name__))
-            span.set_status(Status(StatusCode.ERROR, code))
             raise
         finally:
-            span.set_attributes(dict(attributes()))
+            known = dict(attributes())
+            span.set_attributes(known)
+            if code and "pixfleet.given_up" not in known:
+                span.set_status(Status(StatusCode.ERROR, code))
 
 
-def waited(context: Mapping[str, str], since: Callable[[], float], **attributes: Any) -> None:
-    """A step has begun that could have begun at ``since``, UTC seconds, asked for if traced.
+def waited(
+    context: Mapping[str, str], job_id: str, since: Callable[[], float], attempt: int
+) -> None:
+    """A job's attempt has begun that could have begun at ``since``, UTC seconds, asked if traced.
 
-    The wait is a span beside the step's own.
+    The wait is a span beside the attempt's own; the first one of a trace that nobody else has
+    begun is its root.
     """
     if not _process:
         return
+    from opentelemetry import context as contexts  # noqa: PLC0415 (on)
     from opentelemetry import propagate  # noqa: PLC0415 (on)
 
-    began_ns, now_ns = int(since() * 1e9), time.time_ns()
+    now_ns = time.time_ns()
+    ids = _process[0].ids
+    parent = propagate.extract(dict(context))
+    if attempt == 1 and context.get("traceparent", "")[:52] == _own_ids(job_id):
+        ids.next, parent = _own_ids(job_id), contexts.Context()
     span = _process[0].tracer.start_span(
         "wait",
-        context=propagate.extract(dict(context)),
-        start_time=min(began_ns, now_ns),
-        attributes=_named(attributes),
+        context=parent,
+        start_time=min(int(since() * 1e9), now_ns),
+        attributes=_named({"job_id": job_id, "attempt": attempt}),
     )
+    ids.next = ""
     span.end(now_ns)
 
 

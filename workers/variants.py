@@ -20,6 +20,7 @@ from pixfleet.config.results import Failure, Part, VariantResult
 from .failures import failure_of
 from .fleet.memory import own_budget
 from .imaging.animation import encode_animation
+from .imaging.candidate import Abandoned
 from .imaging.color import rgb_of
 from .imaging.efforts import effort_label
 from .imaging.encode import (
@@ -264,8 +265,12 @@ class VariantMaker:
         """One format's encoding is a passage of its own, on record and under a time limit."""
         with self._meter.stage("encode", f"{variant}.{SUFFIXES[image_format]}") as passage:
             passage.pixels, passage.format = pixels, image_format
-            with self._trials.attempt(variant, image_format, pixels):
-                yield
+            try:
+                with self._trials.attempt(variant, image_format, pixels):
+                    yield
+            except Abandoned:
+                passage.given_up = True
+                raise
 
     def _lifetime(self, spec: VariantSpec) -> Lifetime:
         return Lifetime.of(self._recipe, spec, self._prices, self._cpu_second_usd)

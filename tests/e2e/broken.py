@@ -17,6 +17,7 @@ HANGS_PX, DIES_PX, RUNS_OUT_PX, RAISES_PX = 97, 98, 99, 101
 
 class BreakingFleet:
     def __init__(self, url: str, log: Path) -> None:
+        self.url = url
         self.producer = Producer(url)
         self._log = log
 

@@ -32,6 +32,8 @@ class Passage:
     bytes: int = 0
     memo_hit: bool | None = None
     """None: the memo was not asked"""
+    given_up: bool = False
+    """it would not have come below what others took, which is no failure"""
     began_at: float = 0.0
     """UTC seconds"""
     wall_s: float = 0.0
@@ -50,6 +52,8 @@ class Passage:
         told: dict[str, Any] = {name: value for name, value in known.items() if value}
         if self.memo_hit is not None:
             told["pixfleet.memo_hit"] = self.memo_hit
+        if self.given_up:
+            told["pixfleet.given_up"] = True
         told["pixfleet.cpu_s"] = round(self.cpu_s, _DIGITS)
         told["pixfleet.cost_usd"] = float(self.cost_usd)
         return told

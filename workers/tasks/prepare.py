@@ -77,13 +77,13 @@ def _say(ledger: JobLedger, task: Task, job: ImageJob, claim: Claim) -> None:
     """From here on log and trace know whose job it is, and which attempt this is."""
     job_id: str = task.request.id
     bind_contextvars(attempt=claim.attempts, tenant=job.tenant)
-    tracing.told(attempt=claim.attempts, tenant=job.tenant, source=job.shown_source)
+    tracing.told(attempt=claim.attempts, source=job.shown_source)
 
     def since() -> float:
         over = ledger.attempts(job_id)
         return over[-1].ended if over else ledger.status(job_id).submitted_at
 
-    tracing.waited(carried(task.request), since, job_id=job_id, attempt=claim.attempts)
+    tracing.waited(carried(task.request), job_id, since, claim.attempts)
 
 
 def _read(held: Runtime, job_id: str, message: dict[str, Any]) -> tuple[ImageJob, Failure | None]:

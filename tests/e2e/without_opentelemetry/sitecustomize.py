@@ -1,0 +1,5 @@
+"""A worker's environment without the extra ``tracing``."""
+
+import sys
+
+sys.modules["opentelemetry"] = None
