@@ -30,6 +30,7 @@ _CONTROL: Final = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 1
     0x2029: "\\u2029",
 }
 _URL: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^\s'\"<>]+")
+_HOST: Final = re.compile(r"[^:]*(:\d*)?|\[[^\]]*\](:\d*)?")
 _PER_TASK: Final = ("celery.worker.strategy", "celery.app.trace")
 """Celery's lines of a step received and ended; ours say more, and once."""
 
@@ -158,6 +159,8 @@ def _shown(url: str) -> str:
     """The rule that manifests follow; other schemes, such as Redis', have no user either."""
     scheme, _, rest = url.partition("://")
     authority, slash, path = rest.partition("/")
+    if "@" not in authority and not _HOST.fullmatch(authority):  # a password with a slash
+        authority, slash, path = rest.rpartition("@")[2].partition("/")
     return shown(f"{scheme}://{authority.rpartition('@')[2]}{slash}{path}")
 
 
