@@ -24,7 +24,7 @@ from .envelope import envelope
 from .scripts import Scripts
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     import redis
 
@@ -302,13 +302,21 @@ class Ledger:
             self.redis.zadd(keys.SUMMARIES, {batch: time.time()})
         self.post(TASK_SUMMARIZE, [{"batch": batch}])
 
-    def post(self, task: str, arguments: Sequence[dict[str, Any]]) -> None:
-        """Queue a step for each argument that is no job's, before what has not begun."""
+    def post(
+        self,
+        task: str,
+        arguments: Sequence[dict[str, Any]],
+        headers: Sequence[Mapping[str, str]] = (),
+    ) -> None:
+        """Queue a step for each argument that is no job's, before what has not begun.
+
+        ``headers`` say for each which trace it belongs to; else it is the one that is current.
+        """
         messages: list[bytes] = []
-        for argument in arguments:
+        traces = headers or [tracing.current()] * len(arguments)
+        for argument, trace in zip(arguments, traces, strict=True):
             task_id = str(uuid.uuid4())
-            headers = tracing.current()
-            messages.append(envelope(task, task_id, argument, ENCODE, tag=task_id, headers=headers))
+            messages.append(envelope(task, task_id, argument, ENCODE, tag=task_id, headers=trace))
         if messages:
             self.scripts.send(ENCODE, messages)
 

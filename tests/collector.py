@@ -64,13 +64,18 @@ class Collector:
         self._server.server_close()
 
     def wait(self, job_id: str, *names: str, count: int = 1, within_s: float = 30) -> list[GotSpan]:
-        """The spans of the trace of a job, as soon as each of ``names`` is among them."""
+        """The spans of the trace of a job, as soon as each of ``names`` is among them.
+
+        And the parents of all but one root: every process sends its own.
+        """
         deadline = time.monotonic() + within_s
         while True:
             traces = {s.trace for s in self.spans if s.attributes.get("pixfleet.job_id") == job_id}
             found = [span for span in list(self.spans) if span.trace in traces]
             got = [span.name for span in found]
-            if all(got.count(name) >= count for name in names):
+            ids = {span.id for span in found}
+            apart = {span.parent for span in found if span.parent not in ids}
+            if all(got.count(name) >= count for name in names) and len(apart) == 1:
                 return found
             assert time.monotonic() < deadline, f"{names} not in {sorted(got)}"
             time.sleep(0.05)

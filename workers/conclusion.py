@@ -9,6 +9,7 @@ import structlog
 
 from pixfleet.config.contract import ImageJob, Recipe
 from pixfleet.config.results import Failure, Manifest, Part, Receipt
+from pixfleet.producer.tracing import current
 
 from . import tracing
 from .errors import RetryableError, WorkError
@@ -58,6 +59,8 @@ def conclude(
             receipt = merge([manifest.receipt, meter.receipt()])
             manifest = manifest.model_copy(update={"receipt": receipt})
         manifest = _published(runtime, job, manifest)
+    if job.webhook and (context := current()):
+        runtime.ledger.keep_trace(draft.job_id, context["traceparent"])
     completion = runtime.ledger.complete(manifest, fence)
     if not completion.accepted:
         _log.warning("job.superseded", job_id=draft.job_id, fence=fence)

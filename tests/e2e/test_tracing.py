@@ -25,9 +25,8 @@ from tests.collector import Collector
 from .broken import DIES_PX, breaking_fleet
 from .conftest import command
 
-PREPARE, ENCODE, FINALIZE = (
-    f"run/pixfleet.v1.{name}" for name in ("prepare", "encode", "finalize")
-)
+RUN = "run/pixfleet.v1."
+PREPARE, ENCODE, FINALIZE = f"{RUN}prepare", f"{RUN}encode", f"{RUN}finalize"
 BLOCKED = Path(__file__).with_name("without_opentelemetry")
 SECRET = "plain text of twenty-four bytes or more"
 APPLICATION = """
@@ -186,6 +185,23 @@ def test_a_stranger_that_sends_a_traceparent_has_the_job_in_its_trace_also_when_
     assert JobDesk(ledger).retry(job_id)
     both = by_name(traced.collector.wait(job_id, PREPARE, count=2), PREPARE)
     assert [(run.trace, run.parent) for run in both] == [(trace, span)] * 2
+
+
+def test_the_notice_and_the_summary_belong_to_the_trace_of_the_job_that_ended(
+    traced, picture, tmp_path
+):
+    job = ImageJob(
+        source=picture,
+        output=str(tmp_path / "out"),
+        recipe=recipe(220),
+        batch="traced-batch",
+        webhook="https://127.0.0.1:9/",
+    )
+    ledger = traced.producer.ledger
+    ledger.close_batch("traced-batch", {"output": str(tmp_path / "out")})
+    handle = traced.producer.submit(job)
+    spans = traced.collector.wait(handle.id, PREPARE, f"{RUN}summarize", f"{RUN}notify")
+    assert_one_tree(spans)
 
 
 def test_a_job_of_an_application_that_traces_is_in_the_trace_of_its_request(

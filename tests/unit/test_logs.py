@@ -119,7 +119,6 @@ except ValueError:
         ),
         pytest.param(f"https://u:{TOKEN}@h/a.jpg", "https://h/a.jpg", id="login"),
         pytest.param(f"https://u:{TOKEN}/x@h/a.jpg", "", id="slash-in-password"),
-        pytest.param(f"s3://bucket/a?versionId={TOKEN}", "", id="s3"),
     ],
 )
 def test_urls_are_without_what_may_be_secret(url, left):

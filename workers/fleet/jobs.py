@@ -209,6 +209,11 @@ class JobLedger(Ledger):
         )
         return Completion(accepted == 1, batch.decode() or None)
 
+    def keep_trace(self, job_id: str, traceparent: str) -> None:
+        """The notice of the job's end, which the sweeper sends, belongs to this trace."""
+        with answering(self.redis):
+            self.redis.hset(keys.JOB + job_id, "traceparent", traceparent)
+
     def finish_batch(self, batch: str, *, problem: str = "") -> None:
         """The summary is written, or cannot be, and why."""
         with answering(self.redis):

@@ -57,9 +57,12 @@ class Outbox:
         Raises:
             LedgerUnavailableError: Redis did not answer.
         """
-        ids: list[bytes] = self._scripts.ask(self._due, most, _AGAIN_S)
-        self._ledger.post(TASK_NOTIFY, [{"job_id": job_id.decode()} for job_id in ids])
-        return len(ids)
+        answer: list[bytes] = self._scripts.ask(self._due, most, _AGAIN_S)
+        due = [value.decode() for value in answer]
+        arguments = [{"job_id": job_id} for job_id in due[::2]]
+        headers = [{"traceparent": parent} if parent else {} for parent in due[1::2]]
+        self._ledger.post(TASK_NOTIFY, arguments, headers)
+        return len(arguments)
 
     def take(self, job_id: str, within_s: float) -> Call | None:
         """The call to be made; None: it is over, or another worker began it within the time.
