@@ -7,6 +7,7 @@ application that submits has imported it.
 
 from __future__ import annotations
 
+import functools
 import logging
 import os
 import re
@@ -36,32 +37,51 @@ SUBMIT: Final = "pixfleet-submit"
 _TRACEPARENT: Final = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
 _MOST_STATE: Final = 512
 """Characters of a tracestate that have to be passed on (W3C Trace Context, 3.3.1.5)."""
+_NEEDED: Final = (
+    "opentelemetry.sdk.trace",
+    "opentelemetry.exporter.otlp.proto.http",
+    "opentelemetry.instrumentation.celery",
+)
 _END_S: Final = 3.0
 """How long the end of a process may wait for the collector."""
 _log = logging.getLogger(__name__)
 
 
+@functools.cache
 def is_on() -> bool:
-    """Do the standard variables ask for traces, and is OpenTelemetry's SDK installed?"""
+    """Do the standard variables ask for traces, and is what makes them installed?"""
     if os.environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true":
         return False
     exporter = os.environ.get("OTEL_TRACES_EXPORTER", "").strip()
     places = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
-    if exporter in ("", "none"):
-        asked = not exporter and any(os.environ.get(name) for name in places)
-    else:
-        asked = True
-    if asked and find_spec("opentelemetry") is None:
+    asked = exporter != "none" if exporter else any(os.environ.get(name) for name in places)
+    if asked and not all(_is_installed(name) for name in _NEEDED):
         _log.warning("no traces are made: pip install 'pixfleet[tracing]'")
         return False
     return asked
 
 
-def begin(service: str, ids: IdGenerator | None = None) -> TracerProvider:
+def _is_installed(name: str) -> bool:
+    try:
+        return find_spec(name) is not None
+    except ModuleNotFoundError:  # nor what it lies in
+        return False
+
+
+def begin(service: str, ids: IdGenerator | None = None) -> TracerProvider | None:
     """A provider of this process's own, whose spans have ``ids``; ``end`` it with the process.
 
-    A collector that is away costs spans, never a job: the queue is bounded, a thread sends it.
+    A collector that is away costs spans, never a job: the queue is bounded, a thread sends it. A
+    setting of OpenTelemetry that is wrong costs all traces, and is said.
     """
+    try:
+        return _provider(service, ids)
+    except Exception:  # noqa: BLE001 (whatever it is, it is no reason to stop a fleet)
+        _log.exception("no traces are made: a setting of OpenTelemetry is wrong")
+        return None
+
+
+def _provider(service: str, ids: IdGenerator | None) -> TracerProvider:
     from opentelemetry.sdk.resources import OTELResourceDetector, Resource  # noqa: PLC0415 (on)
     from opentelemetry.sdk.trace import TracerProvider  # noqa: PLC0415 (ditto)
     from opentelemetry.sdk.trace.export import BatchSpanProcessor  # noqa: PLC0415 (ditto)
@@ -181,12 +201,12 @@ def _fail(span: Span, code: str) -> None:
 @contextmanager
 def traced(service: str) -> Generator[None]:
     """The body's process has no traces of its own: where they are wanted, it gets them."""
-    if not is_on():
+    provider = begin(service) if is_on() else None
+    if provider is None:
         yield
         return
     from opentelemetry import trace  # noqa: PLC0415 (on)
 
-    provider = begin(service)
     trace.set_tracer_provider(provider)
     try:
         yield

@@ -43,13 +43,12 @@ _process: list[_Tracing] = []
 def begin_child() -> None:
     """This process takes part in traces, if they are wanted: after the fork, because of threads."""
     _process.clear()
-    if not tracing.is_on():
-        return
-    from opentelemetry.instrumentation.celery import CeleryInstrumentor  # noqa: PLC0415 (on)
+    if begun := _begun():
+        from opentelemetry.instrumentation.celery import CeleryInstrumentor  # noqa: PLC0415 (on)
 
-    CeleryInstrumentor().instrument(tracer_provider=_begun().provider)
-    # After the instrumentation's own receiver, which makes the step's span the current one.
-    signals.task_prerun.connect(_say_facts, weak=False)
+        CeleryInstrumentor().instrument(tracer_provider=begun.provider)
+        # After the instrumentation's own receiver, which makes the step's span the current one.
+        signals.task_prerun.connect(_say_facts, weak=False)
 
 
 def _say_facts(**_: object) -> None:
@@ -63,21 +62,22 @@ def end_process() -> None:
         tracing.end(_process.pop().provider)
 
 
-def _begun() -> _Tracing:
-    if not _process:
+def _begun() -> _Tracing | None:
+    """What this process traces with, from now on if not already; None: no traces are made."""
+    if not _process and tracing.is_on():
         from .trace_ids import TraceIds  # noqa: PLC0415 (on)
 
         ids = TraceIds()
-        provider = tracing.begin(SERVICE, ids)
-        _process.append(_Tracing(provider, provider.get_tracer(tracing.TRACER), ids))
-    return _process[0]
+        if provider := tracing.begin(SERVICE, ids):
+            _process.append(_Tracing(provider, provider.get_tracer(tracing.TRACER), ids))
+    return _process[0] if _process else None
 
 
 def adopt(request: Any, job_id: str) -> dict[str, str]:
     """The trace context of a step's request; where traces are made and there is none, a new one."""
     context = tracing.carried(request)
     if not context and _process and job_id:
-        context = {"traceparent": _own_traceparent(job_id)}
+        context = {"traceparent": _own_traceparent(_process[0], job_id)}
         request.traceparent = context["traceparent"]
     return context
 
@@ -87,9 +87,9 @@ def _own_ids(job_id: str) -> str:
     return f"00-{digest[:32]}-{digest[32:48]}"
 
 
-def _own_traceparent(job_id: str) -> str:
+def _own_traceparent(begun: _Tracing, job_id: str) -> str:
     own = _own_ids(job_id)
-    sampler = _begun().provider.sampler
+    sampler = begun.provider.sampler
     sampled = sampler.should_sample(None, int(own[3:35], 16), "wait").decision.is_sampled()
     return f"{own}-{'01' if sampled else '00'}"
 
@@ -171,13 +171,13 @@ def lost(
 
     ``began``: UTC seconds. A main process makes no other spans, so it begins with the first.
     """
-    if not tracing.is_on():
+    begun = _begun()
+    if begun is None:
         return
     from opentelemetry import propagate, trace  # noqa: PLC0415 (on)
 
-    tracer = _begun().tracer
-    carrier = dict(context) or {"traceparent": _own_traceparent(job_id)}
-    span = tracer.start_span(
+    carrier = dict(context) or {"traceparent": _own_traceparent(begun, job_id)}
+    span = begun.tracer.start_span(
         f"run/{task}",
         context=propagate.extract(carrier),
         kind=trace.SpanKind.CONSUMER,

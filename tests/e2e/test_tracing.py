@@ -261,6 +261,21 @@ def test_without_the_packages_a_worker_works_and_says_what_is_missing(picture, t
         assert "pip install 'pixfleet[tracing]'" in fleet.log
 
 
+def test_a_setting_of_opentelemetry_that_is_wrong_costs_the_traces_and_is_said():
+    code = "from pixfleet.workers import tracing; tracing.begin_child(); print('goes on')"
+    wrong = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:1", "OTEL_BSP_MAX_QUEUE_SIZE": "10"}
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, **wrong},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    assert done.stdout == "goes on\n"
+    assert "a setting of OpenTelemetry is wrong" in done.stderr
+
+
 @pytest.mark.parametrize(
     "environment",
     [
