@@ -35,6 +35,16 @@ def test_a_failed_job_is_listed_explained_mended_and_retried(fleet, pixfleet, tm
     assert handle.result(60).status == "done"
     told = read(pixfleet("job", handle.id, "--json", "--broker", fleet.url))
     assert [attempt["how"] for attempt in told["attempts_over"]] == ["failed", "done"]
+    way = [(row["kind"], row["name"]) for row in told["timeline"]]
+    assert way[:4] == [
+        ("wait", "wait"),
+        ("attempt", "failed"),
+        ("wait", "wait"),
+        ("attempt", "done"),
+    ]
+    assert {("stage", "decode"), ("stage", "encode"), ("stage", "store")} <= set(way[4:])
+    drawn = pixfleet("job", handle.id, "--broker", fleet.url).stdout
+    assert "encode v.jpg" in drawn
     assert pixfleet("retry", handle.id, "--broker", fleet.url).returncode == 1
 
 
