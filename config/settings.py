@@ -13,7 +13,14 @@ from typing import Final, Literal, Self
 from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from .access import OutputSettings, SigningSettings, SourceSettings, WebhookSettings, prefixed
+from .access import (
+    Hosts,
+    OutputSettings,
+    SigningSettings,
+    SourceSettings,
+    WebhookSettings,
+    prefixed,
+)
 from .alerts import AlertSettings
 
 
@@ -342,14 +349,22 @@ class SpendSettings(BaseSettings):
 
 
 class MonitorSettings(BaseSettings):
-    """The monitor's own HTTP port, and Flower's."""
+    """The monitor's own HTTP port, and the dashboard's."""
 
     model_config = prefixed("MONITOR_")
 
     host: str = Field(default="127.0.0.1", description="address that /metrics is served on")
     port: int = Field(default=9464, ge=0, le=65_535, description="port of /metrics and /healthz")
     interval_s: float = Field(default=5, gt=0, description="seconds between two readings")
-    flower_port: int = Field(default=5555, ge=0, le=65_535, description="port of Flower")
+    flower_port: int = Field(
+        default=5555, ge=0, le=65_535, description="port of the dashboard, which is Flower's"
+    )
+    dashboard_hosts: Hosts = Field(
+        default=(),
+        description="host names, comma-separated, besides localhost's under which a dashboard "
+        "without a password answers: those of a proxy that signs visitors in",
+        examples=["fleet.example.org"],
+    )
 
 
 class LogSettings(BaseSettings):

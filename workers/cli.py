@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import sys
 import time
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
 
@@ -16,7 +15,7 @@ from rich.text import Text
 
 from pixfleet.config.recipes import load_recipe
 from pixfleet.config.settings import Settings
-from pixfleet.config.state import running_broker, state_dir
+from pixfleet.config.state import state_dir
 from pixfleet.producer.terminal import (
     CLOSED,
     FAILED,
@@ -192,20 +191,11 @@ def monitor(broker: BrokerOption = None) -> None:
 
 
 def flower(broker: BrokerOption = None) -> None:
-    """Show tasks and workers in Flower, on http://127.0.0.1:PIXFLEET_MONITOR_FLOWER_PORT/.
+    """Show the dashboard: Flower's pages and the fleet's, on PIXFLEET_MONITOR_FLOWER_PORT.
 
-    It sees a fleet on SQS too: there workers send their events to the ledger's Redis. Further
-    settings of Flower are environment variables, such as FLOWER_BASIC_AUTH=user:password.
+    The same as `celery -A pixfleet.workers.app dashboard`, which takes Flower's options. Those are
+    environment variables, too, such as FLOWER_BASIC_AUTH=user:password.
     """
-    from pixfleet.config.broker import redis_url  # noqa: PLC0415 (imports kombu)
-
-    if find_spec("flower") is None:
-        fail("flower is not installed: pip install 'pixfleet[monitor]'")
-    settings = Settings.load()
-    if url := broker or running_broker():
-        settings = settings.with_broker(url)
-    command = [sys.executable, "-m", "celery", "--app=pixfleet.workers.app", "--quiet", "flower"]
-    port = settings.monitor.flower_port
-    command += ["--address=127.0.0.1", f"--port={port}", "--logging=error"]
-    environment = {**os.environ, "PIXFLEET_BROKER": redis_url(settings)}
+    command = [sys.executable, "-m", "celery", "--app=pixfleet.workers.app", "dashboard"]
+    environment = {**os.environ, **({"PIXFLEET_BROKER": broker} if broker else {})}
     os.execve(sys.executable, command, environment)  # noqa: S606 (no shell is what we want)
