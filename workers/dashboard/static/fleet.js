@@ -1,8 +1,9 @@
 // The Fleet page.
 
 import { count, usd } from "./format.js";
-import { element, live, reconcile, setText } from "./live.js";
+import { confirmed, element, live, notify, reconcile, send, setText } from "./live.js";
 
+const WRITABLE = document.getElementById("pf-page").dataset.writable === "yes";
 const TONES = { working: "good", "at risk": "warn", draining: "calm", gone: "bad" };
 
 function tiles(data) {
@@ -24,15 +25,29 @@ function row() {
     element("td", {}, element("span")),
     element("td"),
     element("td", { class: "pf-number" }),
+    element("td", { class: "pf-number" }, element("button", { type: "button", class: "btn btn-sm btn-outline-secondary", click: drain }, "Drain")),
   );
 }
 
+async function drain(event) {
+  const worker = event.target.closest("tr").dataset.key;
+  const detail = "It takes no more work, ends what fits into two minutes, gives back the rest, and goes.";
+  if (!(await confirmed(`Drain ${worker}?`, detail, "Drain"))) return;
+  try {
+    await send("fleet/drain", { worker });
+    notify(`${worker} was told to go.`);
+  } catch (refused) {
+    notify(refused.message, "bad");
+  }
+}
+
 function fill(shown, worker) {
-  const [name, state, machine, steps] = shown.children;
+  const [name, state, machine, steps, action] = shown.children;
   setText(name, worker.name);
   setText(state.firstChild, worker.state);
   state.firstChild.className = `pf-badge pf-tone-${TONES[worker.state]}`;
   setText(machine, worker.machine);
+  action.firstChild.hidden = !WRITABLE || worker.state === "draining" || worker.state === "gone";
   setText(steps, `${count(worker.active)} of ${count(worker.children)}`);
 }
 
