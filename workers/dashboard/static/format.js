@@ -75,7 +75,8 @@ export function duration(value) {
 export function ago(at_s, now_s = Date.now() / 1_000) {
   if (!known(at_s)) return NONE;
   const seconds = Math.max(0, Math.round(now_s - Number(at_s)));
-  return seconds < 2 ? "just now" : `${duration(seconds)} ago`;
+  if (seconds < 2) return "just now";
+  return seconds < MINUTE_S ? `${seconds} s ago` : `${duration(seconds)} ago`;
 }
 
 /** A share of 1: 12.3 %. */
