@@ -242,6 +242,8 @@ def test_flower_shows_the_tasks_and_the_worker_of_a_fleet_on_sqs(fleet):
             assert task["worker"] == worker.name
             workers = json.loads(flower_answers(port, "/workers?json=1")[1])["data"]
             assert [(w["hostname"], w["status"]) for w in workers] == [(worker.name, True)]
+            fleet_page = json.loads(flower_answers(port, "/fleet/data")[1])["data"]
+            assert [w["name"] for w in fleet_page["workers"]] == [worker.name]
     finally:
         os.killpg(flower.pid, signal.SIGTERM)
         flower.wait(20)

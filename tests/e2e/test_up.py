@@ -172,7 +172,9 @@ def test_a_fleet_that_stays_is_found_watched_and_gone_after_ctrl_c(up, tmp_path,
 
     assert fetch(f"{fleet.monitor}/healthz") == (200, "ok\n")
     assert eventually(lambda: fetch(fleet.flower)[0]) == 200
-    assert "Flower" in fetch(fleet.flower)[1]
+    assert "Fleet · pixfleet" in fetch(fleet.flower)[1]
+    data = json.loads(fetch(f"{fleet.flower}/fleet/data")[1])["data"]
+    assert [worker["state"] for worker in data["workers"]] == ["working"]
     assert not reachable_beyond_loopback(fleet.flower_port)
     sent = command(
         *("submit", samples / "chelsea.png", "--out", tmp_path / "out", "--recipe", "thumbnail"),

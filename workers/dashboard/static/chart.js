@@ -1,10 +1,12 @@
 // Time series by uPlot: light and dark, a legend that follows the pointer, a table for who cannot see them.
 
 import { element, setText } from "./live.js";
-import { figure, moment } from "./format.js";
+import { day, figure, moment } from "./format.js";
 
+const HEIGHT_PX = 190;
 const TABLE_ROWS = 60;
 const GAP_STEPS = 2.5;
+const DAY_S = 86_400;
 
 function colour(name) {
   return getComputedStyle(document.documentElement).getPropertyValue(`--pf-${name}`).trim();
@@ -13,6 +15,21 @@ function colour(name) {
 /** The same colour, so much of it. */
 function faint(hex, share) {
   return hex + Math.round(share * 255).toString(16).padStart(2, "0");
+}
+
+/** As short as an axis wants it: $4 for $4.00, 1.5 s for 1.50 s. */
+function short(text) {
+  return text.replace(/(\.\d*?)0+(?!\d)/, "$1").replace(/\.(?!\d)/, "");
+}
+
+/** 14:05, and the day where one begins; days where a step is one. */
+function tick(at_s, step_s, zone) {
+  const at = new Date(at_s * 1_000);
+  const time = at.toLocaleTimeString("en-GB", zone);
+  if (step_s >= DAY_S || time === "00:00:00") {
+    return at.toLocaleDateString("en-GB", { day: "numeric", month: "short", ...zone });
+  }
+  return step_s < 60 ? time : time.slice(0, 5);
 }
 
 /** Where points are missing (more than 2.5 steps apart) a line must not lead over: null between. */
@@ -44,15 +61,19 @@ function stacked(columns) {
 /**
  * A chart in `host`.
  *
- * title: its name, for screen readers and the table. format: a value as text with its unit. kind: "line",
- * "area" or "bars" (bars and stack: true pile up). series: [{label, colour}], colour one of the names
- * --pf-<name> of pixfleet.css ("blue", "green", …). top: the least that the value axis reaches to.
+ * title: its name, for screen readers and the table.
+ * series: [{label, colour}], colour one of the names --pf-<name> of pixfleet.css ("blue", "green", …).
+ * format: a value as text with its unit.
+ * kind: "line", "area" or "bars"; stack: they pile up.
+ * days: points are days of UTC, as money has them.
+ * top: the least that the value axis reaches to.
  * marks: [{value, label, colour}], horizontal lines such as a budget.
  *
- * Returns {update(at_s, rows, step_s, range_s)}: UTC seconds, a row of numbers or nulls for each series,
- * the seconds between points (0: gaps are not sought), and [from, until] of the time axis.
+ * Returns {update(at_s, rows, step_s, range_s), close()}: UTC seconds, a row of numbers or nulls for each
+ * series, the seconds between points (0: gaps are not sought), and [from, until] of the time axis.
  */
-export function timeChart(host, { title, format = figure, kind = "line", stack = false, series, top = 0, marks = [] }) {
+export function timeChart(host, look) {
+  const { title, series, format = figure, kind = "line", stack = false, days = false, top = 0, marks = [] } = look;
   const canvas = element("div", { class: "pf-chart-canvas", role: "img", "aria-label": title });
   const table = element("div", { class: "pf-chart-table table-responsive", hidden: true, tabindex: "0" });
   const toggle = element(
@@ -62,10 +83,17 @@ export function timeChart(host, { title, format = figure, kind = "line", stack =
   );
   host.classList.add("pf-chart");
   host.replaceChildren(canvas, table, toggle);
+  const zone = days ? { timeZone: "UTC" } : {};
+  const told = days ? day : moment;
+  const timed = (step_s) => (at_s) => tick(at_s, step_s, zone);
   let plot = null;
   let times = [];
   let columns = series.map(() => []);
   let range = null;
+
+  function width() {
+    return Math.max(host.clientWidth, 200);
+  }
 
   function options() {
     const piled = stack ? [...series.keys()].reverse() : [...series.keys()];
@@ -73,22 +101,23 @@ export function timeChart(host, { title, format = figure, kind = "line", stack =
     const axis = { stroke: colour("muted"), grid, ticks: { ...grid, size: 4 }, font: "12px system-ui, sans-serif" };
     const paths =
       kind === "bars" ? window.uPlot.paths.bars({ size: [0.8, 60], align: 1 }) : window.uPlot.paths.linear();
-    const size = { width: Math.max(host.clientWidth, 200), height: host.clientHeight > 120 ? 220 : 220 };
     return {
-      ...size,
-      padding: [10, 8, 0, 0],
+      width: width(),
+      height: HEIGHT_PX,
+      padding: [10, 20, 0, 0],
+      tzDate: (at_s) => (days ? window.uPlot.tzDate(new Date(at_s * 1_000), "UTC") : new Date(at_s * 1_000)),
       scales: {
         x: { range: (_, low, high) => range ?? [low, high] },
         y: { range: (_, low, high) => [Math.min(0, low ?? 0), Math.max(top, (high ?? 0) * 1.08) || 1] },
       },
       axes: [
-        axis,
-        { ...axis, size: 72, values: (_, splits) => splits.map((split) => format(split)) },
+        { ...axis, size: 30, space: 64, values: (_, splits, __, ___, step_s) => splits.map(timed(step_s)) },
+        { ...axis, size: 64, space: 36, values: (_, splits) => splits.map((split) => short(format(split))) },
       ],
       cursor: { points: { size: 7 }, drag: { x: false, y: false } },
       legend: { live: true },
       series: [
-        { label: "Time", value: (_, at) => (at === null ? "–" : moment(at)) },
+        { label: "Time", value: (_, at) => told(at) },
         ...piled.map((index) => {
           const stroke = colour(series[index].colour);
           return {
@@ -103,8 +132,13 @@ export function timeChart(host, { title, format = figure, kind = "line", stack =
           };
         }),
       ],
-      hooks: { draw: [drawMarks] },
+      hooks: { draw: [drawMarks], setCursor: [tellLast] },
     };
+  }
+
+  // Where no pointer is the legend tells the newest.
+  function tellLast(shown) {
+    if (!(shown.cursor.left >= 0) && times.length) shown.setLegend({ idx: times.length - 1 }, false);
   }
 
   function drawMarks(drawn) {
@@ -132,6 +166,7 @@ export function timeChart(host, { title, format = figure, kind = "line", stack =
   function draw() {
     plot?.destroy();
     plot = new window.uPlot(options(), drawn(), canvas);
+    tellLast(plot);
   }
 
   function tabulate() {
@@ -140,7 +175,7 @@ export function timeChart(host, { title, format = figure, kind = "line", stack =
     for (let i = times.length - 1; i >= 0 && rows.length < TABLE_ROWS; i -= 1) {
       if (columns.every((column) => column[i] === null)) continue;
       const cells = columns.map((column) => element("td", { class: "pf-number" }, format(column[i])));
-      rows.push(element("tr", {}, element("th", { scope: "row" }, moment(times[i])), ...cells));
+      rows.push(element("tr", {}, element("th", { scope: "row" }, told(times[i])), ...cells));
     }
     const caption = element("caption", {}, `${title}, the newest first`);
     table.replaceChildren(
@@ -161,22 +196,32 @@ export function timeChart(host, { title, format = figure, kind = "line", stack =
     else tabulate();
   }
 
-  new ResizeObserver(() => {
-    if (plot && !canvas.hidden) plot.setSize({ width: Math.max(host.clientWidth, 200), height: plot.height });
-  }).observe(host);
-  new MutationObserver(() => {
+  const size = new ResizeObserver(() => {
+    if (plot && !canvas.hidden) plot.setSize({ width: width(), height: HEIGHT_PX });
+  });
+  const theme = new MutationObserver(() => {
     if (plot && !canvas.hidden) draw();
-  }).observe(document.documentElement, { attributeFilter: ["data-bs-theme"] });
+  });
+  size.observe(host);
+  theme.observe(document.documentElement, { attributeFilter: ["data-bs-theme"] });
 
   return {
     update(at_s, rows, step_s = 0, range_s = null) {
       [times, columns] = step_s ? withGaps(at_s, rows, step_s) : [at_s, rows];
       range = range_s;
       if (!table.hidden) tabulate();
-      else if (plot) plot.setData(drawn());
-      else draw();
+      else if (plot) {
+        plot.setData(drawn());
+        tellLast(plot);
+      } else draw();
       const last = columns.map((column, s) => `${series[s].label} ${format(column.at(-1))}`);
       canvas.setAttribute("aria-label", `${title}. Last: ${times.length ? last.join(", ") : "nothing yet"}`);
+    },
+    close() {
+      size.disconnect();
+      theme.disconnect();
+      plot?.destroy();
+      host.replaceChildren();
     },
   };
 }

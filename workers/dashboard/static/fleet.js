@@ -4,6 +4,7 @@ import { count, usd } from "./format.js";
 import { confirmed, element, live, notify, reconcile, send, setText } from "./live.js";
 
 const WRITABLE = document.getElementById("pf-page").dataset.writable === "yes";
+const DRAIN = { type: "button", class: "btn btn-sm btn-outline-secondary", click: drain };
 const TONES = { working: "good", "at risk": "warn", draining: "calm", gone: "bad" };
 
 function tiles(data) {
@@ -25,7 +26,7 @@ function row() {
     element("td", {}, element("span")),
     element("td"),
     element("td", { class: "pf-number" }),
-    element("td", { class: "pf-number" }, element("button", { type: "button", class: "btn btn-sm btn-outline-secondary", click: drain }, "Drain")),
+    element("td", { class: "pf-number" }, element("button", DRAIN, "Drain")),
   );
 }
 

@@ -96,3 +96,8 @@ export function moment(at_s) {
   const day = [at.getFullYear(), at.getMonth() + 1, at.getDate()].map((part) => String(part).padStart(2, "0"));
   return `${day.join("-")} ${at.toLocaleTimeString("en-GB").slice(0, 5)}`;
 }
+
+/** The day in UTC: 2025-11-25. */
+export function day(at_s) {
+  return known(at_s) ? new Date(at_s * 1_000).toISOString().slice(0, 10) : NONE;
+}
