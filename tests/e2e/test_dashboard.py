@@ -12,6 +12,7 @@ import pytest
 import redis
 
 from pixfleet.config import keys
+from pixfleet.workers.embedded import EmbeddedBroker
 from tests.brokers import LoopbackBroker
 from tests.dashboard import DashboardProcess
 
@@ -248,6 +249,14 @@ def test_a_dashboard_for_looking_only_does_not_write(guarded, worker):
     )
     assert (reply.status, reply.json["error"]["code"]) == (403, "read_only")
     assert not worker.exists(keys.DRAIN + WORKER)
+
+
+def test_it_finds_the_broker_that_runs_on_this_machine(state):
+    with EmbeddedBroker(state) as broker:
+        with redis.Redis.from_url(broker.redis_url) as client:
+            client.zadd(keys.WORKERS, {WORKER: time.time() + 60})
+        with DashboardProcess("", PIXFLEET_STATE=str(state)) as dashboard:
+            assert workers_of(dashboard.ask("/fleet/data")) == [WORKER]
 
 
 def test_what_a_page_has_already_is_not_sent_again(tmp_path):

@@ -78,6 +78,15 @@ def test_the_light_install_brings_no_imaging_library(light_env, tmp_path, module
     assert f"No module named '{module}'" in found.stderr
 
 
+def test_the_light_install_says_what_its_dashboard_lacks(light_env, tmp_path):
+    celery = [light_env.with_name("celery"), "dashboard"]
+    done = subprocess.run(
+        celery, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=60
+    )
+    assert done.returncode == 1
+    assert "flower is not installed: pip install 'pixfleet[monitor]'" in done.stderr
+
+
 def test_the_light_install_makes_a_job_from_another_folder(light_env, tmp_path):
     code = (
         "from pixfleet.producer import ImageJob, Producer\n"
