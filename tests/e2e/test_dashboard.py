@@ -10,6 +10,7 @@ from html.parser import HTMLParser
 
 import pytest
 import redis
+from tornado.web import create_signed_value
 
 from pixfleet.config import keys
 from pixfleet.workers.embedded import EmbeddedBroker
@@ -226,6 +227,29 @@ def test_json_that_needs_a_password_says_so_in_json(guarded):
     assert reply.json["error"]["code"] == "signed_out"
     refused = guarded.ask(f"{PREFIX}/fleet/drain", "POST", "{}")
     assert (refused.status, refused.json["error"]["code"]) == (401, "signed_out")
+
+
+def test_with_a_login_pages_lead_there_and_data_says_signed_out(valkey):
+    login = {"FLOWER_OAUTH2_KEY": "k", "FLOWER_OAUTH2_SECRET": "s", "FLOWER_COOKIE_SECRET": "c"}
+    with DashboardProcess(
+        valkey.url,
+        "--auth=.*@example.org",
+        "--auth_provider=flower.views.auth.GoogleAuth2LoginHandler",
+        FLOWER_OAUTH2_REDIRECT_URI="http://127.0.0.1/login",
+        **login,
+    ) as dashboard:
+
+        def cookie(user):
+            return f"user={create_signed_value('c', 'user', user).decode()}"
+
+        page = dashboard.ask("/fleet")
+        assert (page.status, page.headers["location"]) == (302, "/login?next=%2Ffleet")
+        for stranger in ("", cookie("eve@elsewhere.org"), "user=me@example.org"):
+            for path in ("/fleet/data", "/budget/data", "/metrics"):
+                assert dashboard.ask(path, Cookie=stranger).status == 401, path
+        known = cookie("me@example.org")
+        for path in ("/fleet", "/fleet/data", "/metrics", "/workers"):
+            assert dashboard.ask(path, Cookie=known).status == 200, path
 
 
 def test_all_that_a_page_names_is_below_the_prefix(guarded):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -53,7 +54,7 @@ class Dashboard(Flower):
             r".*", [rewrite_handler(page, prefix) for page in pages] if prefix else pages
         )
         self.add_transform(SafeHeaders)
-        self._forgetting = PeriodicCallback(self._forget_gone, _FORGET_EVERY_MS)
+        self._forgetting = PeriodicCallback(self.forget_gone, _FORGET_EVERY_MS)
 
     def find_handler(self, request: HTTPServerRequest, **kwargs: Any) -> Any:
         """The page that was asked for, or the refusal; called before a body is read."""
@@ -68,14 +69,17 @@ class Dashboard(Flower):
         self._forgetting.start()
         super().start()
 
-    def _forget_gone(self) -> None:
-        """Flower forgets the gone's metrics only when it is scraped, and their counts never."""
+    def forget_gone(self) -> None:
+        """Flower forgets metrics of workers only when it is scraped, and the workers never."""
         self.purge_offline_worker_metrics()
         state: Any = self.events.state
-        for name in set(state.counter) - set(state.workers):
-            del state.counter[name]
-        for name in set(self.inspector.workers) - set(state.workers):
-            del self.inspector.workers[name]
+        oldest_s = time.time() - self.options.purge_offline_workers
+        for name, worker in list(state.workers.items()):
+            if max(worker.heartbeats, default=0) < oldest_s:
+                del state.workers[name]
+        for known in (state.counter, self.inspector.workers):
+            for name in set(known) - set(state.workers):
+                del known[name]
 
 
 class _Home(RequestHandler):
