@@ -20,7 +20,6 @@ FLOWERS: Final = _CSP.format(code="'self' 'unsafe-inline'")
 """Of Flower's: its Workers page has a script inside, its tables styles."""
 ALWAYS: Final = {
     "Content-Security-Policy": FLOWERS,
-    "Cross-Origin-Opener-Policy": "same-origin",
     "Referrer-Policy": "same-origin",
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",

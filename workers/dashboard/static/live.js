@@ -6,6 +6,7 @@ import { clock } from "./format.js";
 const HIDDEN_MS = 15_000;
 const PATIENCE_MS = 8_000;
 const SLOWEST_MS = 10_000;
+const LATE_S = 10;
 
 /**
  * An element: attributes as given (a function is a listener of its event), children as text or nodes.
@@ -111,7 +112,10 @@ export function live(path, render, { everyMs = 2_000 } = {}) {
     } else {
       throw new Error(`status ${got.status}`);
     }
+    // By the dashboard's own clock: this computer's may be another's.
+    const age_s = Date.parse(got.headers.get("Date")) / 1_000 - answer.read_at_s;
     if (answer.problem) lamp.trouble("Not live", `${answer.problem}${kept()}.`);
+    else if (answer.read_at_s && age_s > LATE_S + (3 * everyMs) / 1_000) lamp.trouble("Not live", `Redis is slow${kept()}.`);
     else lamp.live(answer.read_at_s);
     return true;
   }
