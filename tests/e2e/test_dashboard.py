@@ -275,6 +275,13 @@ def test_a_dashboard_for_looking_only_does_not_write(guarded, worker):
     assert not worker.exists(keys.DRAIN + WORKER)
 
 
+def test_flowers_own_api_stays_closed_without_a_password(valkey):
+    with DashboardProcess(valkey.url) as dashboard:
+        for path in (f"/api/worker/shutdown/{WORKER}", "/api/task/revoke/1", "/api/task/apply/x"):
+            assert dashboard.ask(path, "POST", Sec_Fetch_Site="same-origin").status == 401, path
+        assert dashboard.ask("/api/tasks").status == 401
+
+
 def test_it_finds_the_broker_that_runs_on_this_machine(state):
     with EmbeddedBroker(state) as broker:
         with redis.Redis.from_url(broker.redis_url) as client:
@@ -285,7 +292,6 @@ def test_it_finds_the_broker_that_runs_on_this_machine(state):
 
 def test_what_a_page_has_already_is_not_sent_again(tmp_path):
     with LoopbackBroker(tmp_path) as broker, DashboardProcess(broker.url) as dashboard:
-        broker.client.hset(f"{keys.OWNED}day:2000-01-01", "fleet", 1)
         first = dashboard.ask("/budget/data")
         assert first.json["problem"] is None
         again = dashboard.ask("/budget/data", If_None_Match=first.headers["etag"])

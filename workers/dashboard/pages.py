@@ -88,7 +88,7 @@ class JsonHandler(_Handler):
         answer = await reader.newest()
         self.set_header("ETag", answer.etag)
         if answer.read_at_s is not None:
-            self.set_header("X-Read-At-S", f"{answer.read_at_s:.3f}")
+            self.set_header("X-Read-At-S", str(answer.read_at_s))
         if self.check_etag_header():
             self.set_status(304)
             self.finish()
