@@ -135,7 +135,7 @@ export function live(path, render, { everyMs = 2_000 } = {}) {
       if (!(error instanceof TypeError) && error.name !== "TimeoutError") console.warn(error);
     }
     asking = false;
-    const pause = document.hidden ? HIDDEN_MS : Math.min(everyMs * 2 ** failures, SLOWEST_MS);
+    const pause = document.hidden ? HIDDEN_MS : Math.min(everyMs * 2 ** Math.max(failures - 1, 0), SLOWEST_MS);
     if (goOn) timer = setTimeout(turn, Math.max(pause, everyMs));
   }
 
