@@ -25,6 +25,8 @@ from pixfleet.producer.terminal import (
     print_json,
 )
 
+from .spend.statement import make_statement, per_images
+
 if TYPE_CHECKING:
     from .spend.statement import Share, Statement
 
@@ -87,7 +89,6 @@ def spend(
     from .look import ledger_at  # noqa: PLC0415 (what only this command needs)
     from .spend.book import SpendBook  # noqa: PLC0415
     from .spend.export import ExportError, write_entries  # noqa: PLC0415
-    from .spend.statement import make_statement  # noqa: PLC0415
 
     now = dt.datetime.now(dt.UTC)
     first = moment(since) or now.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
@@ -149,11 +150,6 @@ def _usd(nano: int, like: int) -> str:
     return f"{from_nano(nano):,.{6 if abs(like) >= _CENT else 9}f}"
 
 
-def _each(nano: int, images: int, count: int = 1_000) -> int:
-    """Nano-dollars of so many images."""
-    return round(nano * count / images)
-
-
 def _bill(statement: Statement, *, of_fleet: bool) -> Table:
     bill, images = statement.bill, statement.counts["images"]
     table = Table(box=None, header_style="dim", pad_edge=False)
@@ -174,7 +170,7 @@ def _bill(statement: Statement, *, of_fleet: bool) -> Table:
     for name, nano, meaning in lines:
         style = "bold" if name == "total" else "dim" if name.startswith("=") else ""
         share = f"{100 * nano / bill.total:.1f}%" if bill.total else "–"
-        each = _usd(_each(nano, images), _each(bill.total, images)) if images else "–"
+        each = _usd(per_images(nano, images), per_images(bill.total, images)) if images else "–"
         table.add_row(name, _usd(nano, bill.total), share, each, f"[dim]{meaning}[/]", style=style)
     return table
 
@@ -205,7 +201,7 @@ def _per_image(share: Share, most: int) -> tuple[str, ...]:
     counts, images = share.counts, share.counts["images"]
     return (
         f"{images:,}",
-        _usd(each := _each(share.nano_usd, images), each) if images else "–",
+        _usd(each := per_images(share.nano_usd, images), each) if images else "–",
         f"{counts['cpu_ms'] / 1000 / images:.3f}" if images else "–",
         _usd(counts["saved_nano_usd"], most),
     )
@@ -215,7 +211,7 @@ def _facts(statement: Statement, *, of_fleet: bool) -> list[str]:
     counts, bill = statement.counts, statement.bill
     facts = [f"{counts['images']:,} images, {counts['failed']:,} of them failed"]
     if counts["images"]:
-        each = _each(bill.total, counts["images"], 1)
+        each = per_images(bill.total, counts["images"], 1)
         facts[0] += f"; {_usd(each, each)} USD an image"
     if of_fleet:
         facts.append(
@@ -240,13 +236,11 @@ def _facts(statement: Statement, *, of_fleet: bool) -> list[str]:
 
 def _document(statement: Statement, first: dt.datetime, last: dt.datetime | None) -> dict[str, Any]:
     bill, images = statement.bill, statement.counts["images"]
-    lines = {name: getattr(bill, name) for name in ("jobs", "rework", "retry", "overhead", "idle")}
-    lines |= {"machines": bill.machines, "requests": bill.requests, "total": bill.total}
     return {
         "since": first.isoformat(),
         "until": last.isoformat() if last else None,
-        "bill_usd": {name: f"{from_nano(nano):f}" for name, nano in lines.items()},
-        "usd_per_1000_images": f"{from_nano(_each(bill.total, images)):f}" if images else None,
+        "bill_usd": {name: f"{from_nano(nano):f}" for name, nano in bill.lines().items()},
+        "usd_per_1000_images": f"{from_nano(per_images(bill.total, images)):f}" if images else None,
         "utilisation": round(bill.utilisation, 4),
         "shares": [
             {

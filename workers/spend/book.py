@@ -10,6 +10,8 @@ from pixfleet.config import keys
 from pixfleet.producer.connection import answering
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from pixfleet.producer.ledger import Ledger
 
 _PAGE: Final = 100
@@ -64,30 +66,32 @@ class SpendBook:
         What was folded meanwhile would be missing, or there twice, so the look is then repeated.
         """
         while True:
-            wanted = {
-                name: start
-                for name, start in self._buckets(since, until)
-                if since is None or _end(name, start) > since
-            }
-            names = list(wanted)
-            read: list[dict[bytes, bytes]] = []
-            for place in range(0, len(names), _PAGE):
-                with answering(self._redis):
-                    pipe = self._redis.pipeline(transaction=False)
-                    for name in names[place : place + _PAGE]:
-                        pipe.hgetall(keys.SPENT + name)
-                    read += pipe.execute()
-            if wanted.keys() <= {name for name, _ in self._buckets(since, until)}:
+            wanted = self.buckets(since, until)
+            read = self.read(wanted)
+            if wanted.keys() <= self.buckets(since, until).keys():
                 break
         return [
-            Entry(wanted[name], name, *_owner_and_line(field), int(amount))
-            for name, fields in zip(names, read, strict=True)
+            Entry(wanted[name], name, *owner_and_line(field), int(amount))
+            for name, fields in read.items()
             for field, amount in fields.items()
         ]
 
-    def _buckets(
-        self, since: dt.datetime | None, until: dt.datetime | None
-    ) -> list[tuple[str, dt.datetime]]:
+    def read(self, names: Iterable[str]) -> dict[str, dict[bytes, bytes]]:
+        """The sums of buckets as they are kept, by ``tenant|recipe|line``."""
+        wanted = list(names)
+        found: list[dict[bytes, bytes]] = []
+        for place in range(0, len(wanted), _PAGE):
+            with answering(self._redis):
+                pipe = self._redis.pipeline(transaction=False)
+                for name in wanted[place : place + _PAGE]:
+                    pipe.hgetall(keys.SPENT + name)
+                found += pipe.execute()
+        return dict(zip(wanted, found, strict=True))
+
+    def buckets(
+        self, since: dt.datetime | None = None, until: dt.datetime | None = None
+    ) -> dict[str, dt.datetime]:
+        """Beginnings of all hours, days and months that have a part in ``[since, until)``."""
         first = "-inf" if since is None else (since - _LONGEST).timestamp()
         last = "+inf" if until is None else f"({until.timestamp()}"
         with answering(self._redis):
@@ -95,7 +99,12 @@ class SpendBook:
                 "list[tuple[bytes, float]]",
                 self._redis.zrangebyscore(keys.SPENT_LIST, first, last, withscores=True),
             )
-        return [(name.decode(), dt.datetime.fromtimestamp(at, dt.UTC)) for name, at in found]
+        starts = {name.decode(): dt.datetime.fromtimestamp(at, dt.UTC) for name, at in found}
+        return {
+            name: start
+            for name, start in starts.items()
+            if since is None or bucket_end(name, start) > since
+        }
 
     def compact(self, hours_kept_days: float, days_kept_days: float) -> int:
         """Fold old hours into days, and old days into months; how many, of a bounded number.
@@ -106,13 +115,15 @@ class SpendBook:
         return int(self._scripts.ask(self._compact, *kept_s, _FOLDED))
 
 
-def _end(name: str, start: dt.datetime) -> dt.datetime:
+def bucket_end(name: str, start: dt.datetime) -> dt.datetime:
+    """When an hour, day or month of that name ends."""
     if len(name) == len("2026-11"):
         return (start + _LONGEST).replace(day=1)
     return start + dt.timedelta(**({"days": 1} if len(name) == len("2026-11-25") else {"hours": 1}))
 
 
-def _owner_and_line(field: bytes) -> tuple[str, str, str]:
+def owner_and_line(field: bytes) -> tuple[str, str, str]:
+    """Tenant, recipe and line of a sum, of the name that the ledger keeps it by."""
     # The name of a recipe that is none, as a foreign job may give it, can hold anything.
     tenant, _, rest = field.decode().partition("|")
     recipe, _, line = rest.rpartition("|")

@@ -46,6 +46,13 @@ class Standing:
         """Of the limit, 1 is all of it."""
         return float(self.spent_usd / self.budget.limit_usd)
 
+    @property
+    def starts_at(self) -> dt.datetime:
+        """When the period began, UTC."""
+        if self.budget.period == "month":
+            return (self.ends_at - dt.timedelta(days=1)).replace(day=1)
+        return self.ends_at - dt.timedelta(**{f"{self.budget.period}s": 1})
+
 
 class BudgetBook:
     """Budgets of one fleet.

@@ -14,12 +14,13 @@ if TYPE_CHECKING:
     from decimal import Decimal
 
 Kind = Literal["rung", "alert", "forecast", "test"]
-_LETS: Final[dict[Rung, str]] = {
+LETS: Final[dict[Rung, str]] = {
     "normal": "everything runs as usual",
     "thrifty": "jobs run with the least effort and without optional variants",
     "essential": "bulk jobs wait, interactive ones go on",
     "closed": "new jobs are refused, and those that wait are kept",
 }
+"""What happens at each rung."""
 
 
 class BudgetEvent(BaseModel):
@@ -78,9 +79,9 @@ class BudgetEvent(BaseModel):
             again = " again" if self.rung == "normal" else ""
             return (
                 f"pixfleet: {used}. It was {self.before} and is {self.rung}{again}: "
-                f"{_LETS[self.rung]}. {ends}"
+                f"{LETS[self.rung]}. {ends}"
             )
-        return f"pixfleet: {used}. It is {self.rung}: {_LETS[self.rung]}. {ends}"
+        return f"pixfleet: {used}. It is {self.rung}: {LETS[self.rung]}. {ends}"
 
     def document(self) -> dict[str, Any]:
         """As channels send it to programs: money in exact decimal strings, times in ISO 8601."""

@@ -31,7 +31,6 @@ IDLE: Final = "idle"
 LEAST_H: Final = 0.5
 """Hours of history without which nothing is said of the future."""
 _MINUTES_KEPT: Final = 120
-_WEEK_D: Final = 7
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +76,7 @@ class Outlooks:
             hours = sums[budget.owner]
             began = next((at for at, *nano in minutes.get(budget.owner, ()) if any(nano)), None)
             counted = [(at, nano + (idle if budget.idle else 0)) for at, nano, idle in hours]
-            start = _start(standing)
+            start = standing.starts_at
             said: Forecast | None = None
             if any(nano for _, nano in counted) and start <= now < standing.ends_at:
                 spent = to_nano(standing.spent_usd)
@@ -142,7 +141,7 @@ def _event(standing: Standing, seen: Forecast, now: dt.datetime) -> BudgetEvent:
     reaches_at = seen.reaches(budget.limit_usd)
     return BudgetEvent.model_validate(
         {
-            "id": f"{budget.id}|{_start(standing):%Y-%m-%dT%H}|{limit}|forecast",
+            "id": f"{budget.id}|{standing.starts_at:%Y-%m-%dT%H}|{limit}|forecast",
             "at": now.timestamp(),
             "owner": budget.owner,
             "period": budget.period,
@@ -159,20 +158,6 @@ def _event(standing: Standing, seen: Forecast, now: dt.datetime) -> BudgetEvent:
             "reaches_at": reaches_at.timestamp() if reaches_at else None,
         }
     )
-
-
-def _start(standing: Standing) -> dt.datetime:
-    """When the period began."""
-    ends_at = standing.ends_at
-    match standing.budget.period:
-        case "hour":
-            return ends_at - HOUR
-        case "day":
-            return ends_at - dt.timedelta(days=1)
-        case "week":
-            return ends_at - dt.timedelta(days=_WEEK_D)
-        case "month":
-            return (ends_at - dt.timedelta(days=1)).replace(day=1)
 
 
 def _first_h(hours: list[tuple[dt.datetime, int, int]], now: dt.datetime) -> float:

@@ -22,6 +22,7 @@ TIMES: Final[dict[By, int]] = {"hour": 13, "day": 10, "month": 7}
 """Shares that are times, and how much of a bucket's name is theirs. An old hour is known as a part
 of its day alone, which then stands for itself."""
 _CAUSED: Final = "(caused)"
+_CAUSES: Final = ("jobs", "rework", "retry", "overhead", "idle")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +57,11 @@ class Bill:
         """All of it."""
         return self.machines + self.requests
 
+    def lines(self) -> dict[str, int]:
+        """Nano-dollars by cause, then the sums, in the order of a bill."""
+        causes = {name: getattr(self, name) for name in _CAUSES}
+        return causes | {"machines": self.machines, "requests": self.requests, "total": self.total}
+
     @property
     def utilisation(self) -> float:
         """Share of the machines' time in which they worked, 0 to 1."""
@@ -86,6 +92,11 @@ class Statement:
     bill: Bill
     shares: tuple[Share, ...]
     counts: Counter[str]
+
+
+def per_images(nano: int, images: int, count: int = 1_000) -> int:
+    """Nano-dollars of ``count`` images, where ``images`` of them, 1 at least, took ``nano``."""
+    return round(nano * count / images)
 
 
 def make_statement(
