@@ -232,6 +232,7 @@ def _alerts(told: list[Told], troubles: dict[str, Trouble]) -> dict[str, Any]:
     return {
         "told": [
             {
+                "id": one.id,
                 "channel": one.channel,
                 "at_s": one.at,
                 "outcome": one.outcome,
