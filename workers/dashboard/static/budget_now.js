@@ -84,7 +84,7 @@ function drawLimit(part, budget) {
   setText(
     part("ahead"),
     ahead
-      ? `expected at the ${budget.period}'s end: ${usd(ahead.expected_usd)}, ${between}; limit ${reachedText(budget)}`
+      ? `expected at the ${budget.period}'s end: ${usd(ahead.expected_usd)}, ${between}; limit reached: ${reachedText(budget)}`
       : "no forecast before half an hour of history",
   );
 }
@@ -94,7 +94,7 @@ export function reachedText(budget) {
   if (budget.share >= 1) return "passed";
   if (!budget.forecast) return "not known";
   const at_s = budget.forecast.reaches_limit_at_s;
-  return at_s ? `reached about ${momentUtc(at_s)}` : "not reached";
+  return at_s ? `about ${momentUtc(at_s)}` : "not expected";
 }
 
 /** The badge of a rung. */

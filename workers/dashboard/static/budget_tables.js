@@ -5,6 +5,7 @@ import { budgetKey, drawFacts, drawRung, reachedText } from "./budget_now.js";
 import { bytes, count, momentUtc, percent, usd } from "./format.js";
 import { element, reconcile, setText } from "./live.js";
 
+const COLUMNS = ["", "period", "used", "spent", "limit", "now", "held jobs", "expected", "limit reached", "ends"];
 const LINES = [
   ["jobs", "jobs", "stages of jobs"],
   ["rework", "rework", "attempts that were lost"],
@@ -16,9 +17,11 @@ const LINES = [
   ["total", "total", ""],
 ];
 
+// Roles are said because rows of the budgets are no table's rows to the eye on a phone.
 function makeRow(classes) {
-  const cells = classes.map((name) => element("td", { class: name }));
-  return element("tr", {}, element("th", { scope: "row", class: "pf-name" }), ...cells);
+  const cells = classes.map((name) => element("td", { role: "cell", class: name }));
+  const head = element("th", { scope: "row", role: "rowheader", class: "pf-name" });
+  return element("tr", { role: "row" }, head, ...cells);
 }
 
 /** Every budget as it stands. */
@@ -29,7 +32,9 @@ export function drawBudgets(body, budgets) {
 function makeBudget() {
   const row = makeRow(["", "bp-used", "pf-number", "pf-number", "", "pf-number", "pf-number", "", ""]);
   row.cells[2].append(makeMeter(), element("span", { class: "pf-muted" }));
-  row.cells[5].append(element("span", { class: "pf-badge" }), element("span", { class: "bp-since pf-muted" }));
+  row.cells[5].append(element("span", { class: "pf-badge" }), element("span", { class: "bp-beside pf-muted" }));
+  row.cells[7].append(element("span"), element("span", { class: "bp-beside pf-muted" }));
+  for (const [place, name] of COLUMNS.entries()) row.cells[place].dataset.name = name;
   return row;
 }
 
@@ -44,8 +49,9 @@ function drawBudget(row, one) {
   drawRung(now.firstElementChild, one);
   setText(now.lastElementChild, `since ${momentUtc(one.since_s)}`);
   setText(held, count(one.held));
-  setText(expected, usd(one.forecast?.expected_usd));
-  expected.title = one.forecast ? `${usd(one.forecast.low_usd)} to ${usd(one.forecast.high_usd)} in 9 cases of 10` : "";
+  const ahead = one.forecast;
+  setText(expected.firstElementChild, usd(ahead?.expected_usd));
+  setText(expected.lastElementChild, ahead ? `${usd(ahead.low_usd)} to ${usd(ahead.high_usd)}` : "");
   setText(reached, reachedText(one));
   setText(ends, momentUtc(one.ends_at_s));
 }

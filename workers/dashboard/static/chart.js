@@ -143,6 +143,7 @@ export function timeChart(host, look) {
 
   function drawMarks(drawn) {
     const { ctx, bbox } = drawn;
+    const surface = getComputedStyle(host).getPropertyValue("--flower-surface");
     for (const mark of marks) {
       const y = drawn.valToPos(Number(mark.value), "y", true);
       if (!(y >= bbox.top && y <= bbox.top + bbox.height)) continue;
@@ -154,7 +155,14 @@ export function timeChart(host, look) {
       ctx.lineTo(bbox.left + bbox.width, y);
       ctx.stroke();
       ctx.font = `${12 * devicePixelRatio}px system-ui, sans-serif`;
-      ctx.fillText(mark.label, bbox.left + 6, y - 5);
+      const text = ctx.measureText(mark.label);
+      const [left, high] = [bbox.left + 6 * devicePixelRatio, 12 * devicePixelRatio];
+      ctx.globalAlpha = 0.85;
+      ctx.fillStyle = surface;
+      ctx.fillRect(left - 3, y - high - 6, text.width + 6, high + 4);
+      ctx.globalAlpha = 1;
+      ctx.fillStyle = ctx.strokeStyle;
+      ctx.fillText(mark.label, left, y - 5);
       ctx.restore();
     }
   }
