@@ -16,6 +16,10 @@ from pixfleet.workers.embedded import EmbeddedBroker
 
 TOP = Path(__file__).parents[1]
 SOURCES = ("config", "producer", "workers", "pyproject.toml", "README.md", "LICENSE")
+CHROMIUM_FLAGS = (
+    *("--headless=new", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-sync"),
+    *("--disable-background-networking", "--disable-component-update", "--disable-dev-shm-usage"),
+)
 
 
 @pytest.fixture(scope="session")
@@ -115,3 +119,21 @@ def sqs(aws, monkeypatch):  # noqa: ARG001 (as above)
     monkeypatch.setenv("PIXFLEET_BROKER", "sqs://")
     monkeypatch.setenv("PIXFLEET_SQS_PREFIX", prefix)
     return prefix
+
+
+@pytest.fixture(scope="session")
+def browser(tmp_path_factory):
+    """A real Chromium, for the tests of pages."""
+    from selenium import webdriver  # noqa: PLC0415 (as above)
+
+    chromium, driver = shutil.which("chromium"), shutil.which("chromedriver")
+    if not chromium or not driver:
+        pytest.skip("no chromium and chromedriver on the PATH")
+    options = webdriver.ChromeOptions()
+    options.binary_location = chromium
+    for flag in (*CHROMIUM_FLAGS, f"--user-data-dir={tmp_path_factory.mktemp('chromium')}"):
+        options.add_argument(flag)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+    chrome = webdriver.Chrome(options=options, service=webdriver.ChromeService(driver))
+    yield chrome
+    chrome.quit()
