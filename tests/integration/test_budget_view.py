@@ -129,6 +129,8 @@ def test_a_digest_reads_an_hour_that_is_over_once_and_the_newest_every_time(clie
         return sum(s.nano_usd for s in digest.statement(name, "line").shares if s.name == "fetch")
 
     assert (fetched(over), fetched(newest)) == (0, 5_000)
+    digest.refresh(now, since)  # a clock that was set back
+    assert (fetched(over), fetched(newest)) == (5_000, 5_000)
 
 
 @pytest.mark.parametrize("days_kept", [400, 36])

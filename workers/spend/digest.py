@@ -79,17 +79,18 @@ class SpendDigest:
                 if day.start >= since and not day.listed <= listed.get(name, {}).keys()
             ]:
                 self._forget(name)
-            for name, buckets in listed.items():
-                self._follow(name, buckets)
+            added = sum(self._follow(name, buckets) for name, buckets in listed.items())
+            if not added:
+                break
             there = self._book.buckets(since).keys()
             if all(buckets.keys() <= there for buckets in listed.values()):
                 break  # else something was folded under the look
         for name in [name for name, day in self._days.items() if day.start < now - _DAYS_KEPT]:
             self._forget(name)
         oldest = f"{now - _HOURS_KEPT:%Y-%m-%dT%H}"
-        for name in [name for name in self._hours if name < oldest]:
-            del self._hours[name]
-            self._made.pop(name, None)
+        for known in (self._hours, self._made):
+            for name in [name for name in known if len(name) > _DAY and name < oldest]:
+                del known[name]
 
     def statement(self, name: str, by: By) -> Statement:
         """Of an hour (``2026-11-25T08``), a day or a month; of one without spend it is empty."""
@@ -108,17 +109,22 @@ class SpendDigest:
             found.setdefault(name[:_DAY], {})[name] = start
         return found
 
-    def _follow(self, name: str, buckets: Mapping[str, dt.datetime]) -> None:
+    def _follow(self, name: str, buckets: Mapping[str, dt.datetime]) -> int:
+        """Read what is not in a day's sums yet; how many buckets came to be."""
         day = self._days.setdefault(name, _Day(min(buckets.values())))
         day.listed |= buckets.keys()
+        added = 0
         for bucket, fields in self._book.read(buckets.keys() - day.added).items():
             sums = {self._fields.setdefault(key, key): int(n) for key, n in fields.items()}
             if bucket_end(bucket, buckets[bucket]) + _CLOSED <= self._now:
                 day.added.add(bucket)
                 _add(day.sums, sums)
+                added += 1
+            if sums != self._hours.get(bucket):
+                self._changed(bucket)
             if len(bucket) > _DAY:
                 self._hours[bucket] = sums
-            self._changed(bucket)
+        return added
 
     def _sums(self, name: str) -> Mapping[bytes, int]:
         if len(name) > _DAY:

@@ -1,11 +1,12 @@
 // Spend over time: its span and what it is stacked by are chosen by buttons.
 
 import { timeChart } from "./chart.js";
-import { usd } from "./format.js";
+import { momentUtc, usd } from "./format.js";
 import { setText } from "./live.js";
 
 const COLOURS = ["blue", "teal", "amber", "violet", "pink", "green", "red"];
 const REST = { "(others)": "slate", "(overhead and idle)": "muted" };
+const TOLD = { hour: "2026-11-25 08:00".length, day: "2026-11-25".length, month: "2026-11".length };
 const EVERY_MS = 10_000;
 
 /** Draw into `host` what was chosen, and keep it new. */
@@ -38,12 +39,14 @@ export function spendHistory(host, note) {
     const key = JSON.stringify([data.span, data.group, names, data.limit]);
     if (key !== shown) {
       shown = key;
+      chart?.close();
       chart = timeChart(host, {
         title: `Spend by ${data.step}, stacked by ${data.group}`,
         format: usd,
         kind: "bars",
         stack: true,
         utc: true,
+        told: (at_s) => momentUtc(at_s).slice(0, TOLD[data.step]),
         series: names.map((name, place) => ({ label: name, colour: REST[name] ?? COLOURS[place % COLOURS.length] })),
         marks: marks(data),
       });

@@ -1,7 +1,7 @@
 // Time series by uPlot: light and dark, a legend that follows the pointer, a table for who cannot see them.
 
 import { element, setText } from "./live.js";
-import { day, figure, moment } from "./format.js";
+import { figure, moment } from "./format.js";
 
 const HEIGHT_PX = 190;
 const TABLE_ROWS = 60;
@@ -65,7 +65,7 @@ function stacked(columns) {
  * series: [{label, colour}], colour one of the names --pf-<name> of pixfleet.css ("blue", "green", …).
  * format: a value as text with its unit.
  * kind: "line", "area" or "bars"; stack: they pile up.
- * days: points are days of UTC, as money has them.
+ * utc: hours and days are UTC's, as money has them; told: a point's time as text.
  * top: the least that the value axis reaches to.
  * marks: [{value, label, colour}], horizontal lines such as a budget.
  *
@@ -73,7 +73,8 @@ function stacked(columns) {
  * series, the seconds between points (0: gaps are not sought), and [from, until] of the time axis.
  */
 export function timeChart(host, look) {
-  const { title, series, format = figure, kind = "line", stack = false, days = false, top = 0, marks = [] } = look;
+  const { title, series, format = figure, kind = "line", stack = false, top = 0, marks = [] } = look;
+  const { utc = false, told = moment } = look;
   const canvas = element("div", { class: "pf-chart-canvas", role: "img", "aria-label": title });
   const table = element("div", { class: "pf-chart-table table-responsive", hidden: true, tabindex: "0" });
   const toggle = element(
@@ -83,8 +84,7 @@ export function timeChart(host, look) {
   );
   host.classList.add("pf-chart");
   host.replaceChildren(canvas, table, toggle);
-  const zone = days ? { timeZone: "UTC" } : {};
-  const told = days ? day : moment;
+  const zone = utc ? { timeZone: "UTC" } : {};
   const timed = (step_s) => (at_s) => tick(at_s, step_s, zone);
   let plot = null;
   let times = [];
@@ -105,7 +105,7 @@ export function timeChart(host, look) {
       width: width(),
       height: HEIGHT_PX,
       padding: [10, 20, 0, 0],
-      tzDate: (at_s) => (days ? window.uPlot.tzDate(new Date(at_s * 1_000), "UTC") : new Date(at_s * 1_000)),
+      tzDate: (at_s) => (utc ? window.uPlot.tzDate(new Date(at_s * 1_000), "UTC") : new Date(at_s * 1_000)),
       scales: {
         x: { range: (_, low, high) => range ?? [low, high] },
         y: { range: (_, low, high) => [Math.min(0, low ?? 0), Math.max(top, (high ?? 0) * 1.08) || 1] },
@@ -149,6 +149,7 @@ export function timeChart(host, look) {
       if (!(y >= bbox.top && y <= bbox.top + bbox.height)) continue;
       ctx.save();
       ctx.strokeStyle = ctx.fillStyle = colour(mark.colour ?? "red");
+      ctx.textAlign = "left";
       ctx.setLineDash([6, 4]);
       ctx.beginPath();
       ctx.moveTo(bbox.left, y);
@@ -178,7 +179,8 @@ export function timeChart(host, look) {
   }
 
   function tabulate() {
-    const head = ["Time", ...series.map((one) => one.label)].map((name) => element("th", { scope: "col" }, name));
+    const names = series.map((one) => element("th", { scope: "col", class: "pf-number" }, one.label));
+    const head = [element("th", { scope: "col" }, "Time"), ...names];
     const rows = [];
     for (let i = times.length - 1; i >= 0 && rows.length < TABLE_ROWS; i -= 1) {
       if (columns.every((column) => column[i] === null)) continue;

@@ -97,7 +97,7 @@ export function moment(at_s) {
   return `${day.join("-")} ${at.toLocaleTimeString("en-GB").slice(0, 5)}`;
 }
 
-/** The day in UTC: 2025-11-25. */
-export function day(at_s) {
-  return known(at_s) ? new Date(at_s * 1_000).toISOString().slice(0, 10) : NONE;
+/** The day and time in UTC, without seconds: 2025-11-25 14:03. */
+export function momentUtc(at_s) {
+  return known(at_s) ? new Date(at_s * 1_000).toISOString().slice(0, 16).replace("T", " ") : NONE;
 }
