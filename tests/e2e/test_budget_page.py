@@ -65,6 +65,7 @@ def said(valkey, pixfleet):
 @pytest.fixture
 def page(browser, dashboard, valkey):  # noqa: ARG001 (the ledger is empty first)
     """Opens the page; in the end nothing must have been complained about in the console."""
+    browser.get("about:blank")  # a page of another test may ask on
     browser.get_log("browser")
     browser.set_window_size(1280, 900)
 
@@ -74,6 +75,7 @@ def page(browser, dashboard, valkey):  # noqa: ARG001 (the ledger is empty first
 
     yield visit
     assert [entry["message"] for entry in browser.get_log("browser")] == []
+    browser.get("about:blank")
 
 
 class Page:
@@ -179,6 +181,8 @@ def test_a_crossing_is_seen_live_keeps_the_focus_and_is_lifted_by_the_command_sh
     banner = shown.text("#orders")
     assert "The fleet is closed this month." in banner
     assert "new jobs are refused" in banner
+    read_out = "return document.getElementById('orders-said').textContent"
+    assert shown.browser.execute_script(read_out) == "The fleet is closed this month."
     shown.browser.execute_script("document.querySelector('#orders .pf-copy').focus()")
     assert {jobs.claim(job_id).outcome for job_id in waiting} == {"held"}
     shown.until(lambda: "3 jobs are held" in shown.text("#orders"))

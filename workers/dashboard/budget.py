@@ -6,7 +6,7 @@ from functools import partial
 from itertools import product
 from typing import TYPE_CHECKING, Final, get_args
 
-from tornado.web import HTTPError, URLSpec, url
+from tornado.web import HTTPError, url
 
 from pixfleet.producer.ledger import Ledger
 from pixfleet.workers.monitor.budget_view import GROUPS, BudgetView
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     import redis
+    from tornado.routing import URLSpec
 
     from pixfleet.config.settings import Settings
 

@@ -13,7 +13,7 @@ let when = "month";
 function draw(data) {
   newest = data;
   const ofFleet = (period) => data.budgets.find((one) => one.owner === "fleet" && one.period === period);
-  drawOrders(at("orders"), data.budgets);
+  drawOrders(at("orders"), at("orders-said"), data.budgets);
   drawTime(at("today"), data.today, ofFleet("day"), "day");
   drawTime(at("month"), data.month, ofFleet("month"), "month");
   drawBudgets(at("budgets"), data.budgets);

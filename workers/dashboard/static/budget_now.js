@@ -16,9 +16,18 @@ function ownerText(owner) {
   return owner === "fleet" ? "The fleet" : `${owner[0].toUpperCase()}${owner.slice(1).replace(":", " ")}`;
 }
 
-/** A banner for each budget that holds work back, and the command that lifts it. */
-export function drawOrders(place, budgets) {
-  reconcile(place, budgets.filter((one) => HOLDS.has(one.rung)), budgetKey, makeOrder, drawOrder);
+function heldText(one) {
+  return `${ownerText(one.owner)} is ${one.rung} this ${one.period}.`;
+}
+
+/**
+ * A banner for each budget that holds work back, and the command that lifts it. Read out is that it does,
+ * once; its figures change every two seconds.
+ */
+export function drawOrders(place, said, budgets) {
+  const held = budgets.filter((one) => HOLDS.has(one.rung));
+  reconcile(place, held, budgetKey, makeOrder, drawOrder);
+  setText(said, held.map(heldText).join(" "));
 }
 
 function makeOrder() {
@@ -29,7 +38,7 @@ function makeOrder() {
 function drawOrder(node, one) {
   node.className = `bp-order pf-tone-${TONES[one.rung]}`;
   const [title, text] = node.firstElementChild.children;
-  setText(title, `${ownerText(one.owner)} is ${one.rung} this ${one.period}.`);
+  setText(title, heldText(one));
   const waits = one.held ? `, ${count(one.held)} ${one.held === 1 ? "job is" : "jobs are"} held` : "";
   setText(
     text,
