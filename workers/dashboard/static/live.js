@@ -50,6 +50,9 @@ export function reconcile(parent, items, key, make, update) {
   for (const left of before.values()) left.remove();
 }
 
+/** The dashboard gave no answer, or one that says that it cannot. */
+class Silent extends Error {}
+
 class Lamp {
   constructor() {
     this.state = document.getElementById("pf-live");
@@ -98,7 +101,10 @@ export function live(path, render, { everyMs = 2_000 } = {}) {
 
   async function ask() {
     const headers = etag ? { "If-None-Match": etag } : {};
-    const got = await fetch(path, { headers, cache: "no-store", signal: AbortSignal.timeout(PATIENCE_MS) });
+    const options = { headers, cache: "no-store", signal: AbortSignal.timeout(PATIENCE_MS) };
+    const got = await fetch(path, options).catch((error) => {
+      throw new Silent(error.message);
+    });
     if (got.status === 401 || got.redirected) {
       lamp.trouble("Signed out", `You are signed out${kept()}.`, "Sign in again");
       return false;
@@ -106,11 +112,12 @@ export function live(path, render, { everyMs = 2_000 } = {}) {
     if (got.status === 304) {
       answer.read_at_s = Number(got.headers.get("X-Read-At-S")) || answer.read_at_s;
     } else if (got.ok) {
-      answer = await got.json();
-      etag = got.headers.get("ETag");
-      if (answer.data !== null) render(answer.data, answer);
+      const fresh = await got.json();
+      if (fresh.data !== null) render(fresh.data, fresh);
+      answer = fresh;
+      etag = got.headers.get("ETag"); // of what is shown: what could not be shown is asked for again
     } else {
-      throw new Error(`status ${got.status}`);
+      throw new Silent(`status ${got.status}`);
     }
     // By the dashboard's own clock: this computer's may be another's.
     const age_s = Date.parse(got.headers.get("Date")) / 1_000 - answer.read_at_s;
@@ -131,8 +138,12 @@ export function live(path, render, { everyMs = 2_000 } = {}) {
     } catch (error) {
       failures += 1;
       // One lost answer is no news.
-      if (failures > 1) lamp.trouble("Offline", `The dashboard does not answer${kept()}.`);
-      if (!(error instanceof TypeError) && error.name !== "TimeoutError") console.warn(error);
+      if (error instanceof Silent) {
+        if (failures > 1) lamp.trouble("Offline", `The dashboard does not answer${kept()}.`);
+      } else {
+        lamp.trouble("Broken", `This page failed (${error.message})${kept()}.`, "Reload");
+        console.error(error);
+      }
     }
     asking = false;
     const pause = document.hidden ? HIDDEN_MS : Math.min(everyMs * 2 ** Math.max(failures - 1, 0), SLOWEST_MS);
