@@ -127,8 +127,8 @@ class _Bill:
     """What it costs: a request each time, and an hour of each metric that was told in it."""
 
     def __init__(self, settings: Settings) -> None:
-        book = load_prices(settings.money.book)
         try:
+            book = load_prices(settings.money.book)
             self._request_usd = book.request_usd(_REQUEST)
         except PriceError as error:
             raise SettingsError(f"PIXFLEET_PRICES_BOOK: {error}") from None
