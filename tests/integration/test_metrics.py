@@ -205,3 +205,21 @@ def test_a_monitor_whose_clock_is_a_day_off_sees_the_fleet_as_it_is(valkey, skew
         seen = monitor.until(lambda values: ("pixfleet_workers",) in values)
     assert seen["pixfleet_workers",] == 1
     assert seen["pixfleet_today_usd", "fleet"] == 0.01
+
+
+def test_a_redis_whose_clock_jumps_back_an_hour_is_read_on(skew, tmp_path, monkeypatch):
+    with LoopbackBroker(tmp_path / "broker") as broker:
+        finish(ledger_of(broker.client))
+        with monitoring(broker.url, tmp_path) as monitor:
+            before_s = broker.client.time()[0]
+            broker.kill()
+            monitor.until(lambda values: values["pixfleet_ledger_up",] == 0)
+            with monkeypatch.context() as patch:
+                patch.setenv("LD_PRELOAD", skew)
+                patch.setenv("PIXFLEET_TEST_SKEW_S", "-3600")
+                broker.start()
+            assert broker.client.time()[0] < before_s - 3000
+            monitor.until(lambda values: values["pixfleet_ledger_up",] == 1)
+            finish(ledger_of(broker.client))
+            monitor.until(lambda values: values["pixfleet_images_done_total",] == 2)
+            assert "Traceback" not in monitor.log

@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from .snapshot import Snapshot
 
 _TIMEOUT_S: Final = 10
+_FIRST_S: Final = 1.0
+"""Between two looks for a reading that is one of now."""
 _REQUEST: Final = "cloudwatch_request"
 _METRIC: Final = "cloudwatch_metric"
 _METRIC_MONTH: Final = "cloudwatch_metric_month"
@@ -98,20 +100,22 @@ class CloudWatchThread(threading.Thread):
         """Tell at every interval, for as long as the process is there."""
         pause = threading.Event()
         while True:
-            try:
-                self._tell()
-            except ChannelError as error:
-                if str(error) != self._trouble:
-                    _log.warning("cloudwatch.away", reason=error.problem, mend=error.mend)
-                self._trouble = str(error)
-            except Exception:  # noqa: BLE001 (the monitor has other duties)
-                _log.exception("cloudwatch.failed")
-            pause.wait(self._interval_s if self._told else min(1.0, self._interval_s))
+            snapshot = self._metrics.current
+            if snapshot:
+                self._try(snapshot)
+            pause.wait(self._interval_s if snapshot else min(_FIRST_S, self._interval_s))
 
-    def _tell(self) -> None:
-        snapshot = self._metrics.current
-        if snapshot is None:
-            return
+    def _try(self, snapshot: Snapshot) -> None:
+        try:
+            self._tell(snapshot)
+        except ChannelError as error:
+            if error.problem != self._trouble:
+                _log.warning("cloudwatch.away", reason=error.problem, mend=error.mend)
+            self._trouble = error.problem
+        except Exception:  # noqa: BLE001 (the monitor has other duties)
+            _log.exception("cloudwatch.failed")
+
+    def _tell(self, snapshot: Snapshot) -> None:
         moved = rates(self._told.reading, snapshot.reading) if self._told else None
         data = metric_data(snapshot, moved, self._fleet)
         with answering_aws("CloudWatch", self._namespace):
