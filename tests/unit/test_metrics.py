@@ -106,11 +106,11 @@ def test_the_largest_are_named_and_the_rest_is_not_lost():
     assert len(found) == MOST + 1
     assert found["tenant:119"] == 119
     assert sum(found.values()) == sum(sums.values())
-    assert largest({"a": 1}, "rest") == {"a": 1}
+    assert largest({"a": Decimal(1)}, "rest") == {"a": 1}
 
 
 def test_long_names_are_cut_and_those_that_become_the_same_are_added():
-    found = largest({"x" * 150: 1, "x" * 150 + "y": 2}, "rest")
+    found = largest({"x" * 150: Decimal(1), "x" * 150 + "y": Decimal(2)}, "rest")
     assert found == {"x" * 100: 3}
 
 

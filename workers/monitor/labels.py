@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from typing import TYPE_CHECKING, Final, TypeVar
+from collections import defaultdict
+from decimal import Decimal
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from decimal import Decimal
 
 MOST: Final = 50
 _LONGEST: Final = 100
 """Characters; a foreign message may call its recipe anything."""
 OTHER: Final = "other"
-
-_Number = TypeVar("_Number", int, "Decimal")
 
 
 class NamedFew:
@@ -39,10 +37,10 @@ class NamedFew:
         return name[:_LONGEST] if name in self._names else OTHER
 
 
-def largest(sums: Mapping[str, _Number], others: str) -> dict[str, _Number]:
+def largest(sums: Mapping[str, Decimal], others: str) -> dict[str, Decimal]:
     """The largest of them, and the sum of the rest as ``others``, where there are more."""
     ordered = sorted(sums, key=lambda name: (-sums[name], name))
-    found: Counter[str] = Counter()
+    found: defaultdict[str, Decimal] = defaultdict(Decimal)
     for place, name in enumerate(ordered):
-        found[name[:_LONGEST] if place < MOST else others] += sums[name]  # pyright: ignore[reportArgumentType] (a Counter adds decimals too)
-    return dict(found)  # pyright: ignore[reportReturnType]
+        found[name[:_LONGEST] if place < MOST else others] += sums[name]
+    return dict(found)
