@@ -365,6 +365,20 @@ class MonitorSettings(BaseSettings):
         "without a password answers: those of a proxy that signs visitors in",
         examples=["fleet.example.org"],
     )
+    cloudwatch_namespace: str = Field(
+        default="",
+        pattern=r"^[A-Za-z0-9._/#:-]{0,255}$",
+        description="namespace of CloudWatch that the fleet's metrics are put into (about 3.40 USD "
+        "a month, on the fleet's bill: docs/metrics.md); empty: none",
+    )
+    cloudwatch_interval_s: float = Field(
+        default=60, ge=1, description="seconds between two requests to CloudWatch"
+    )
+    cloudwatch_fleet: str = Field(
+        default="pixfleet",
+        pattern=r"^[A-Za-z0-9._-]{1,64}$",
+        description="name of this fleet there, the dimension Fleet of all its metrics",
+    )
 
 
 class LogSettings(BaseSettings):

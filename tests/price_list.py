@@ -124,6 +124,13 @@ def catalogue() -> list[dict]:
             queueType="Standard",
         ),
         by_use("AWSQueueService", "Requests-FIFO-RBP", [("0", "1", requests)], queueType="FIFO"),
+        by_use("AmazonCloudWatch", "CW:Requests", [("0", "0.00002", requests)]),
+        by_use(
+            "AmazonCloudWatch",
+            "CW:MetricMonitorUsage",
+            [("0", "0.25", "Metrics"), ("10000", "0.1", "Metrics")],
+        ),
+        by_use("AmazonCloudWatch", "CW:GMD-Metrics", [("0", "1", "Metrics")]),
         by_use("AWSLambda", "Lambda-GB-Second", [("0", "0.00002", "Lambda-GB-Second")]),
         by_use("AWSLambda", "Lambda-GB-Second-ARM", [("0", "0.00001", "Lambda-GB-Second")]),
         by_use("AWSLambda", "Request", [("0", "0.0000003", requests)]),

@@ -164,7 +164,7 @@ def _bill(statement: Statement, *, of_fleet: bool) -> Table:
         lines += [("overhead", bill.overhead, "workers themselves"), ("idle", bill.idle, "nobody")]
     lines += [
         ("= machines", bill.machines, "hours x price" if of_fleet else "without overhead and idle"),
-        ("requests", bill.requests, "S3, SQS"),
+        ("requests", bill.requests, "S3, SQS, CloudWatch"),
         ("total", bill.total, ""),
     ]
     for name, nano, meaning in lines:

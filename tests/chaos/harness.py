@@ -10,7 +10,6 @@ import json
 import os
 import random
 import shutil
-import subprocess
 import sys
 import tempfile
 import time
@@ -24,6 +23,7 @@ from tests.brokers import AS_EMBEDDED, LoopbackBroker
 from tests.chaos import invariants, report
 from tests.chaos.aws import Aws
 from tests.chaos.disk import SmallDisk
+from tests.chaos.skew import compile_skew
 from tests.chaos.storm import Plan, Storm
 
 _DISK_MIB: Final = 64
@@ -57,7 +57,7 @@ def run(plan: Plan, *, keep: bool = False) -> Outcome:
         # This process is a producer of the same account.
         stack.enter_context(mock.patch.dict(os.environ, aws.environment))
         disk = stack.enter_context(SmallDisk(folder / "disk", _DISK_MIB))
-        storm = Storm(plan, folder, valkey, aws, disk, _wrong_clock(folder))
+        storm = Storm(plan, folder, valkey, aws, disk, compile_skew(folder))
         try:
             storm.rage()
             settled_s = storm.settle()
@@ -81,17 +81,6 @@ def run(plan: Plan, *, keep: bool = False) -> Outcome:
     else:
         shutil.rmtree(folder, ignore_errors=True)
     return outcome
-
-
-def _wrong_clock(folder: Path) -> Path | None:
-    """Compiled here; libfaketime was tried, and breaks ``time.sleep`` of Python 3.11."""
-    compiler = shutil.which("cc")
-    if compiler is None:
-        return None
-    library = folder / "skew.so"
-    source = Path(__file__).with_name("skew.c")
-    subprocess.run([compiler, "-shared", "-fPIC", "-o", library, source, "-ldl"], check=True)
-    return library
 
 
 def main() -> int:

@@ -18,7 +18,8 @@ from prometheus_client import CollectorRegistry, generate_latest
 from pixfleet.config import keys
 from pixfleet.producer import VariantSpec
 from pixfleet.workers.monitor.collect import FleetReader
-from pixfleet.workers.monitor.watch import FleetMetrics
+from pixfleet.workers.monitor.metrics import FleetMetrics
+from pixfleet.workers.monitor.snapshot import Snapshot
 from tests.e2e.spot_fleet import SpotFleet
 
 GONE_S = 15
@@ -140,7 +141,7 @@ def test_what_does_not_fit_runs_elsewhere_and_its_attempt_does_not_count(fleet):
     assert 0 < totals["rework_ms"] < 6_000
     assert totals["rework_nano_usd"] > 0
     metrics = FleetMetrics()
-    metrics.reading = FleetReader(fleet.redis).read()
+    metrics.show(Snapshot(FleetReader(fleet.redis).read(), {}, (), 0))
     registry = CollectorRegistry()
     registry.register(metrics)
     shown = generate_latest(registry).decode()

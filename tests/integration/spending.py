@@ -8,7 +8,7 @@ from decimal import Decimal
 
 from pixfleet.config import keys
 from pixfleet.config.prices import load_prices
-from pixfleet.config.results import Manifest, Receipt
+from pixfleet.config.results import Failure, Manifest, Receipt, StageUse
 from pixfleet.config.settings import QueueSettings, Settings
 from pixfleet.producer import ImageJob
 from pixfleet.producer.admission import admit
@@ -70,6 +70,27 @@ def spend(ledger, usd: Decimal, **options) -> None:
     """One more job has cost so much."""
     (job_id,) = submit(ledger, **options)
     end(ledger, job_id, usd)
+
+
+def finish(ledger, *, wall_s=0.1, codes=(), source="/a.jpg") -> str:
+    """A job is begun and ends, after one stage; the answer is its id."""
+    (job_id,) = submit(ledger, source=source)
+    claim = ledger.claim(job_id)
+    manifest = Manifest(
+        job_id=job_id,
+        source=source,
+        output="/out",
+        recipe="web",
+        tenant="default",
+        status="failed" if codes else "done",
+        width=2000,
+        height=1000,
+        failures=tuple(Failure(code=code, message="m", hint="h") for code in codes),
+        receipt=Receipt(stages=(StageUse(stage="decode", cpu_s=wall_s, wall_s=wall_s),)),
+        finished_at=dt.datetime.now(dt.UTC),
+    )
+    assert ledger.complete(manifest, claim.fence).accepted
+    return job_id
 
 
 def happened(client, newest: int = 1000) -> list[tuple[str, str, str]]:

@@ -13,40 +13,20 @@ import redis
 from pixfleet.config import keys
 from pixfleet.config.budgets import Budget
 from pixfleet.config.queues import BULK, INTERACTIVE
-from pixfleet.config.results import Failure, Manifest, Receipt, StageUse
+from pixfleet.config.results import Manifest
 from pixfleet.workers.monitor.collect import FleetReader
 from pixfleet.workers.monitor.histogram import Histogram, bound_s
 from pixfleet.workers.monitor.history import RINGS, History
 from pixfleet.workers.monitor.rates import rates
 from pixfleet.workers.spend.budgets import BudgetBook
 
-from .spending import CENT, end, ledger_of, spend, submit, sweeper_of
+from .spending import CENT, end, finish, ledger_of, spend, submit, sweeper_of
 
 
 @pytest.fixture
 def client(valkey):
     with redis.Redis.from_url(valkey.redis_url) as connection:
         yield connection
-
-
-def finish(ledger, *, wall_s=0.1, codes=(), source="/a.jpg"):
-    (job_id,) = submit(ledger, source=source)
-    claim = ledger.claim(job_id)
-    manifest = Manifest(
-        job_id=job_id,
-        source=source,
-        output="/out",
-        recipe="web",
-        tenant="default",
-        status="failed" if codes else "done",
-        width=2000,
-        height=1000,
-        failures=tuple(Failure(code=code, message="m", hint="h") for code in codes),
-        receipt=Receipt(stages=(StageUse(stage="decode", cpu_s=wall_s, wall_s=wall_s),)),
-        finished_at=dt.datetime.now(dt.UTC),
-    )
-    assert ledger.complete(manifest, claim.fence).accepted
-    return job_id
 
 
 def test_a_stages_time_is_counted_in_the_bucket_that_holds_it(client):

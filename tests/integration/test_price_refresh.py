@@ -59,6 +59,8 @@ def test_every_price_that_aws_tells_is_taken_in_the_books_own_unit(priced):
         "s3_put": "0.006",
         "s3_list": "0.006",
         "sqs_request": "0.5",
+        "cloudwatch_request": "0.02",
+        "cloudwatch_metric_month": "0.25",
         "storage_gb_month": "0.024",
         "egress_gb": "0.08",
     }

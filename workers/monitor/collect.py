@@ -115,7 +115,8 @@ class FleetReader:
 
 
 def _numbers(fields: Mapping[bytes, bytes]) -> dict[str, int]:
-    return {name.decode(): int(value) for name, value in fields.items()}
+    # A foreign job may call its recipe anything, and that stands among the owners of money.
+    return {name.decode(errors="replace"): int(value) for name, value in fields.items()}
 
 
 def _seen(sums: Mapping[str, int]) -> tuple[dict[str, Histogram], dict[str, int]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
@@ -33,6 +34,11 @@ class Histogram:
     def mean_s(self) -> float | None:
         """Arithmetic mean; None of nothing."""
         return self.sum_us / 1e6 / self.count if self.count else None
+
+    def plus(self, other: Histogram) -> Histogram:
+        """Both together."""
+        counts = dict(Counter(self.counts) + Counter(other.counts))
+        return Histogram(counts, self.sum_us + other.sum_us)
 
     def since(self, earlier: Histogram) -> Histogram:
         """What came after an earlier state; all, where the ledger began anew in between."""

@@ -6,101 +6,110 @@ import os
 import socket
 import threading
 import time
-from typing import TYPE_CHECKING
-from wsgiref.simple_server import WSGIRequestHandler, make_server
+from socketserver import ThreadingMixIn
+from typing import TYPE_CHECKING, Final
+from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 import structlog
 from prometheus_client import CollectorRegistry, make_wsgi_app
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 
 from pixfleet.config.budgets import FLEET
 from pixfleet.config.settings import Settings, SettingsError
 from pixfleet.config.state import running_broker
-from pixfleet.producer.connection import LedgerUnavailableError, connect
+from pixfleet.producer.connection import LedgerUnavailableError
 from pixfleet.workers import logs
 from pixfleet.workers.fleet.sweeper import SweepingThread
 
-from .collect import FleetReader, Reading
+from .metrics import FleetMetrics
+from .rates import rates
+from .snapshot import Camera, ForecastThread
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable
 
-    from prometheus_client.metrics_core import Metric
+    from .collect import Reading
 
+_FRESH_S: Final = 15.0
+"""A Redis that hangs keeps a reading for half a minute; what is older than this, or than three
+intervals, is not called the present."""
+_SCRAPE_S: Final = 10.0
 _log = structlog.get_logger(__name__)
 
 
-class FleetMetrics:
-    """Prometheus metrics of the newest reading; docs/architecture.md lists them."""
+class _Server(ThreadingMixIn, WSGIServer):
+    """Who connects and then says nothing keeps nobody else waiting."""
 
-    def __init__(self) -> None:
-        self.reading: Reading | None = None
-
-    def collect(self) -> Iterator[Metric]:
-        """What a scrape gets; nothing before the first reading."""
-        reading = self.reading
-        if reading is None:
-            return
-        queued = GaugeMetricFamily(
-            "pixfleet_queued_jobs", "jobs that a worker could begin now", labels=["queue"]
-        )
-        for queue, count in reading.queued.items():
-            queued.add_metric([queue], count)
-        yield queued
-        yield GaugeMetricFamily("pixfleet_held_jobs", "jobs that a budget holds back", reading.held)
-        yield GaugeMetricFamily("pixfleet_running_jobs", "jobs in work", reading.running)
-        yield GaugeMetricFamily("pixfleet_workers", "workers alive", reading.workers)
-        for name, field, text in (
-            ("images_done", "done", "images done"),
-            ("images_failed", "failed", "images failed or partial"),
-            ("variants", "variants", "variants made or recalled"),
-            ("source_bytes", "bytes_in", "bytes of sources"),
-            ("variant_bytes", "bytes_out", "bytes of variants"),
-            ("memo_hits", "memo_hits", "computations that the memo spared"),
-            ("interruptions", "interruptions", "workers that EC2 told of their machine's end"),
-            ("rebalances", "rebalances", "workers that EC2 recommended to replace"),
-            ("given_back", "given_back", "steps that workers gave back before they went"),
-        ):
-            yield CounterMetricFamily(f"pixfleet_{name}", text, reading.totals.get(field, 0))
-        for name, field in (
-            ("spend", "cost_nano_usd"),
-            ("saved", "saved_nano_usd"),
-            ("rework", "rework_nano_usd"),
-        ):
-            yield CounterMetricFamily(
-                f"pixfleet_{name}_usd", f"{name}, US dollars", reading.totals.get(field, 0) / 1e9
-            )
-        yield CounterMetricFamily(
-            "pixfleet_cpu_seconds", "CPU seconds of jobs", reading.totals.get("cpu_ms", 0) / 1e3
-        )
-        yield CounterMetricFamily(
-            "pixfleet_rework_seconds",
-            "wall seconds of given back steps that were thrown away",
-            reading.totals.get("rework_ms", 0) / 1e3,
-        )
+    daemon_threads = True
 
 
 class _Quiet(WSGIRequestHandler):
+    timeout = _SCRAPE_S
+
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 (inherited)
         """A scrape every few seconds is no news."""
 
 
 def watch(broker: str | None) -> None:
-    """Read the fleet at every interval until interrupted; a broker that is away is awaited."""
+    """Read the fleet at every interval until interrupted; a broker that is away is awaited.
+
+    Raises:
+        SettingsError: the port is taken, or the price book lacks a price that is needed.
+    """
     settings = Settings.load()
     if url := broker or running_broker():
         settings = settings.with_broker(url)
     logs.set_up(settings.log)
-    client = connect(settings.ledger_url)
     # A fleet scaled to nothing has nobody else to see that a job was lost.
     SweepingThread(settings, f"monitor@{socket.gethostname()}:{os.getpid()}").start()
-    metrics = FleetMetrics()
+    place = settings.monitor
+    metrics = FleetMetrics(max(_FRESH_S, 3 * place.interval_s))
+    _serve(settings, metrics)
+    if place.cloudwatch_namespace:
+        from .cloudwatch import CloudWatchThread  # noqa: PLC0415 (boto3 takes half a second)
+
+        CloudWatchThread(settings, metrics).start()
+    forecasts = ForecastThread(settings)
+    forecasts.start()
+    camera = Camera(settings)
+    before: Reading | None = None
+    while True:
+        try:
+            snapshot = camera.take()
+        except LedgerUnavailableError as error:
+            metrics.hide()
+            _log.warning("monitor.blind", error=str(error))
+        else:
+            metrics.expected_usd = forecasts.expected_usd
+            metrics.show(snapshot)
+            reading = snapshot.reading
+            if before is None or reading.totals != before.totals or reading.queued != before.queued:
+                today_usd = str(snapshot.today_usd.get(FLEET, 0))
+                _log.info("fleet", **_figures(reading, before), today_usd=today_usd)
+            before = reading
+        time.sleep(place.interval_s)
+
+
+def _figures(reading: Reading, before: Reading | None) -> dict[str, object]:
+    figures: dict[str, object] = {
+        "queued": sum(reading.queued.values()),
+        "held": reading.held,
+        "running": reading.running,
+        "workers": reading.workers,
+        "images": reading.totals.get("images", 0),
+        "failed": reading.totals.get("failed", 0),
+    }
+    if before and (moved := rates(before, reading)):
+        figures["images_per_s"] = round(moved.images_per_s, 2)
+    return figures
+
+
+def _serve(settings: Settings, metrics: FleetMetrics) -> None:
     registry = CollectorRegistry()
     registry.register(metrics)
     place = settings.monitor
     application = _application(registry, metrics)
     try:
-        server = make_server(place.host, place.port, application, handler_class=_Quiet)
+        server = make_server(place.host, place.port, application, _Server, _Quiet)
     except OSError as error:
         raise SettingsError(
             f"PIXFLEET_MONITOR_PORT: {place.host}:{place.port} cannot be used ({error.strerror}); "
@@ -108,39 +117,6 @@ def watch(broker: str | None) -> None:
         ) from None
     threading.Thread(target=server.serve_forever, name="metrics", daemon=True).start()
     _log.info("monitor.serving", url=f"http://{place.host}:{server.server_port}/metrics")
-    fleet = FleetReader(client)
-    before: Reading | None = None
-    while True:
-        try:
-            reading = fleet.read()
-            today_usd = fleet.today_usd(reading)
-        except LedgerUnavailableError as error:
-            metrics.reading = None
-            _log.warning("monitor.blind", error=str(error))
-        else:
-            metrics.reading = reading
-            if before is None or reading.totals != before.totals or reading.queued != before.queued:
-                _log.info(
-                    "fleet", **_figures(reading, before), today_usd=str(today_usd.get(FLEET, 0))
-                )
-            before = reading
-        time.sleep(place.interval_s)
-
-
-def _figures(reading: Reading, before: Reading | None) -> dict[str, object]:
-    images = reading.totals.get("images", 0)
-    figures: dict[str, object] = {
-        "queued": sum(reading.queued.values()),
-        "held": reading.held,
-        "running": reading.running,
-        "workers": reading.workers,
-        "images": images,
-        "failed": reading.totals.get("failed", 0),
-    }
-    if before:
-        elapsed_s = reading.at_s - before.at_s
-        figures["images_per_s"] = round((images - before.totals.get("images", 0)) / elapsed_s, 2)
-    return figures
 
 
 def _application(
@@ -150,7 +126,7 @@ def _application(
 
     def application(environ: dict[str, str], start: Callable[..., object]) -> Iterable[bytes]:
         if environ["PATH_INFO"] == "/healthz":
-            healthy = metrics.reading is not None
+            healthy = metrics.current is not None
             kind = [("Content-Type", "text/plain; charset=utf-8")]
             start("200 OK" if healthy else "503 Service Unavailable", kind)
             return [b"ok\n" if healthy else b"the broker does not answer\n"]

@@ -60,8 +60,8 @@ class SnsChannel:
         if self._topic.endswith(".fifo"):
             digest = hashlib.sha256(delivery_id(events).encode()).hexdigest()
             fifo = {"MessageGroupId": _NAMESPACE, "MessageDeduplicationId": digest}
-        with _answering("SNS", self._topic):
-            _client("sns", self._timeout_s, self._topic.split(":")[3]).publish(
+        with answering_aws("SNS", self._topic):
+            aws_client("sns", self._timeout_s, self._topic.split(":")[3]).publish(
                 TopicArn=self._topic,
                 Subject=subject[:_SUBJECT_CHARACTERS],
                 MessageStructure="json",
@@ -85,8 +85,8 @@ class CloudWatchChannel:
     def tell(self, events: Sequence[BudgetEvent]) -> None:
         """Of each budget the newest event alone counts."""
         newest = {event.budget: event for event in events}
-        with _answering("CloudWatch", _NAMESPACE):
-            client = _client("cloudwatch", self._timeout_s)
+        with answering_aws("CloudWatch", _NAMESPACE):
+            client = aws_client("cloudwatch", self._timeout_s)
             for budget, event in newest.items():
                 if budget not in self._with_alarm:
                     self._ensure_alarm(client, event)
@@ -132,7 +132,7 @@ def _dimensions(event: BudgetEvent) -> list[dict[str, str]]:
     return [{"Name": "Owner", "Value": event.owner}, {"Name": "Period", "Value": event.period}]
 
 
-def _client(service: str, timeout_s: float, region: str | None = None) -> Any:
+def aws_client(service: str, timeout_s: float, region: str | None = None) -> Any:
     """A client that tries once: who calls it tries again later."""
     config = Config(
         connect_timeout=timeout_s, read_timeout=timeout_s, retries={"total_max_attempts": 1}
@@ -141,7 +141,7 @@ def _client(service: str, timeout_s: float, region: str | None = None) -> Any:
 
 
 @contextmanager
-def _answering(service: str, what: str) -> Generator[None]:
+def answering_aws(service: str, what: str) -> Generator[None]:
     """Translate AWS's errors into a channel's."""
     try:
         yield

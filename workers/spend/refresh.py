@@ -31,6 +31,10 @@ _BY_USE: Final[dict[Path, Wanted]] = {
     ("requests", "sqs_request"): Wanted(
         "AWSQueueService", "Requests-(?:RBP|Tier1)", "Requests", {"queueType": "Standard"}
     ),
+    ("requests", "cloudwatch_request"): Wanted("AmazonCloudWatch", "CW:Requests", "Requests"),
+    ("services", "cloudwatch_metric_month"): Wanted(
+        "AmazonCloudWatch", "CW:MetricMonitorUsage", "Metrics"
+    ),
     ("storage_gb_month",): Wanted(
         "AmazonS3", "TimedStorage-ByteHrs", "GB-Mo", {"volumeType": "Standard"}
     ),
