@@ -38,6 +38,7 @@ from .cli_explain import explain
 from .cli_health import health
 from .cli_prices import prices_app
 from .cli_spend import spend
+from .cli_top import top
 from .cli_tune import tune
 
 
@@ -64,6 +65,7 @@ def register(app: typer.Typer) -> None:
     app.command()(doctor)
     app.command()(monitor)
     app.command()(health)
+    app.command()(top)
     app.command()(flower)
     app.add_typer(prices_app, name="prices")
     app.command()(spend)

@@ -75,7 +75,7 @@ def conclude(
         job_id=manifest.job_id,
         status=manifest.status,
         variants=len(manifest.variants),
-        cost_usd=str(manifest.receipt.cost_usd),
+        cost_usd=f"{manifest.receipt.cost_usd:f}",
         failures=[failure.code for failure in manifest.failures],
     )
     return completion.ended_batch

@@ -90,6 +90,7 @@ class FleetView:
         latencies_over_s: how far back latencies look: five minutes, or an hour if little happened.
         failures: jobs by code of their failures in the last hour, most first.
         crew: the workers, those that need attention first; ``crew_more`` are left out.
+        day_budget: the fleet's budget of a day.
         worst_budget: that holds jobs back or makes them thrifty; None: all is normal.
     """
 
@@ -107,6 +108,7 @@ class FleetView:
     failed: tuple[FailedJob, ...]
     slowest: tuple[SlowJob, ...]
     in_work: tuple[SlowJob, ...]
+    day_budget: Standing | None
     worst_budget: Standing | None
 
 
@@ -134,6 +136,7 @@ class FleetWatch:
         today = self._fleet.today_usd(reading)
         over_s, took = self._took(reading)
         crew = sorted(self._roster.workers(), key=lambda one: (_BADNESS[one.state], one.name))
+        standings = self._budgets.standings()
         return FleetView(
             at_s=reading.at_s,
             reading=reading,
@@ -151,8 +154,9 @@ class FleetWatch:
             failed=tuple(self._jobs.failed(_FAILED)),
             slowest=tuple(self._jobs.slowest(now, _SLOW)),
             in_work=tuple(self._jobs.in_work(reading.at_s, _SLOW)),
+            day_budget=next((one for one in standings if one.budget.id == f"{FLEET}|day"), None),
             worst_budget=max(
-                (one for one in self._budgets.standings() if one.rung != "normal"),
+                (one for one in standings if one.rung != "normal"),
                 key=lambda one: (("thrifty", "essential", "closed").index(one.rung), one.ends_at),
                 default=None,
             ),

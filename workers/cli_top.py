@@ -1,0 +1,40 @@
+"""The command ``pixfleet top``."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from pixfleet.producer.connection import LedgerUnavailableError
+from pixfleet.producer.terminal import FAILED, BrokerOption, JsonOption, fail, print_json, producer
+
+
+def top(
+    interval_s: Annotated[
+        float,
+        typer.Option("--interval", min=0.2, metavar="SECONDS", help="between two looks"),
+    ] = 2,
+    once: Annotated[bool, typer.Option("--once", help="one look, and leave")] = False,
+    broker: BrokerOption = None,
+    json_: JsonOption = False,
+) -> None:
+    """Watch the fleet in this terminal: pace, queues, latencies, workers, failures, slow jobs.
+
+    q or Ctrl-C leaves. Into a pipe, and with --once or --json, it is one look. Exit code 1: Redis
+    does not answer.
+    """
+    from .monitor.fleet_document import document  # noqa: PLC0415 (imports what looks at fleets)
+    from .top import Top, print_once, watch  # noqa: PLC0415
+
+    found = Top(producer(broker).ledger)
+    try:
+        if json_:
+            print_json(document(found.look()))
+        elif once or not sys.stdout.isatty():
+            print_once(found)
+        else:
+            watch(found, interval_s)
+    except LedgerUnavailableError as error:
+        fail(str(error), FAILED)
