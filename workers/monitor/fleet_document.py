@@ -21,6 +21,11 @@ if TYPE_CHECKING:
 
 _TOTALS: Final = ("images", "done", "failed", "pixels", "bytes_in", "bytes_out", "variants")
 _NANO_PLACES: Final = 9
+THROUGHPUT: Final = (
+    *("images_per_s", "failed_per_s", "megapixels_per_s"),
+    *("bytes_in_per_s", "bytes_out_per_s", "memo_share"),
+)
+"""What ``throughput`` tells by the second, and the memo's part of the variants."""
 
 
 def document(view: FleetView) -> dict[str, Any]:
@@ -29,6 +34,7 @@ def document(view: FleetView) -> dict[str, Any]:
     return {
         "at_s": view.at_s,
         "rates": throughput(view.rates) if view.rates else None,
+        "rates_over_s": round(view.rates.over_s, 3) if view.rates else None,
         "queued": sum(reading.queued.values()),
         "oldest_s": max(reading.oldest_s.values(), default=0.0),
         "held": reading.held,
@@ -63,7 +69,6 @@ def document(view: FleetView) -> dict[str, Any]:
 def throughput(rates: Rates) -> dict[str, Any]:
     """What ended in a stretch of time, by the second."""
     return {
-        "over_s": round(rates.over_s, 3),
         "images_per_s": rates.images_per_s,
         "failed_per_s": rates.failed_per_s,
         "megapixels_per_s": rates.pixels_per_s / 1e6,
