@@ -10,6 +10,10 @@ const MOST_CODES = 6;
 const COLOURS = ["red", "amber", "violet", "blue", "teal", "pink"];
 const PERCENTILES = [["p50_s", "p50", "green"], ["p95_s", "p95", "amber"], ["p99_s", "p99", "red"]];
 
+const MOST_BARS = 48;
+
+/** Of jobs and workers: between whole numbers an axis says nothing. */
+const whole = (value) => (value === null || Number.isInteger(value) ? count(value) : "");
 const line = (label, colour, values) => ({ label, colour, values });
 
 const THROUGHPUT = {
@@ -38,7 +42,7 @@ const THROUGHPUT = {
 const QUEUE = {
   jobs: {
     name: "jobs",
-    format: count,
+    format: whole,
     lines: (data) => [
       ...[line("waiting", "blue", data.queued), line("in work", "green", data.running)],
       line("held", "amber", data.held),
@@ -100,8 +104,9 @@ export function fleetCharts() {
     const took = data.latencies[latencyOf.value];
     const none = data.at_s.map(() => null);
     panels.latency.draw(data, PERCENTILES.map(([name, label, colour]) => line(label, colour, took?.[name] ?? none)), duration);
-    panels.failures.draw(data, failureLines(data), count);
-    panels.crew.draw(data, crewLines(data), count);
+    const bars = inBars(data);
+    panels.failures.draw(bars, failureLines(bars), whole);
+    panels.crew.draw(data, crewLines(data), whole);
     panels.money.draw(
       data,
       [
@@ -116,19 +121,15 @@ export function fleetCharts() {
     clearTimeout(timer);
     turn += 1;
     const mine = turn;
-    let pause = EVERY_MS;
-    try {
-      const got = await fetch(`fleet/history?span=${span}`, { cache: "no-store" });
-      const answer = got.ok ? await got.json() : {};
-      if (mine !== turn) return; // another span was chosen meanwhile
-      if (answer.data) {
-        data = answer.data;
-        draw();
-      } else if (got.ok) pause = FIRST_MS; // it is being read for the first time
-    } catch {
-      // What the page says of the state of things is the business of its figures.
+    const answer = await past(span);
+    if (mine !== turn) return; // another span was chosen meanwhile
+    // Without data it is being read for the first time, or Redis is away.
+    const pause = answer && !answer.data && !answer.problem ? FIRST_MS : EVERY_MS;
+    timer = setTimeout(ask, document.hidden ? 6 * pause : pause);
+    if (answer?.data) {
+      data = answer.data;
+      draw();
     }
-    if (mine === turn) timer = setTimeout(ask, document.hidden ? 6 * pause : pause);
   }
 
   const buttons = [...at("spans").querySelectorAll("button")];
@@ -141,6 +142,16 @@ export function fleetCharts() {
   }
   for (const select of [throughputOf, queueOf, latencyOf]) select.addEventListener("change", draw);
   ask();
+}
+
+/** null where nobody answers: to say so is the business of the page's figures. */
+async function past(span) {
+  try {
+    const got = await fetch(`fleet/history?span=${span}`, { cache: "no-store" });
+    return got.ok ? await got.json() : null;
+  } catch {
+    return null;
+  }
 }
 
 function choices(id, kinds) {
@@ -160,6 +171,27 @@ function latencyChoices(select, names) {
 
 function numberOf(text) {
   return text === null ? null : Number(text);
+}
+
+/** Failures by longer steps: some fifty bars can be told apart. */
+function inBars(data) {
+  const { failures, at_s, from_s, until_s } = data;
+  const step_s = data.step_s * Math.ceil((until_s - from_s) / data.step_s / MOST_BARS);
+  const places = new Map();
+  const bar = at_s.map((at) => {
+    const began_s = Math.floor(at / step_s) * step_s;
+    if (!places.has(began_s)) places.set(began_s, places.size);
+    return places.get(began_s);
+  });
+  const summed = (values) => {
+    const sums = Array(places.size).fill(null);
+    values.forEach((value, i) => {
+      if (value !== null) sums[bar[i]] = (sums[bar[i]] ?? 0) + value;
+    });
+    return sums;
+  };
+  const columns = Object.entries(failures).map(([code, values]) => [code, summed(values)]);
+  return { ...data, at_s: [...places.keys()], step_s, failures: Object.fromEntries(columns) };
 }
 
 /** Columns come with the code that failed most first; rare ones are one. */

@@ -42,7 +42,7 @@ export function drawFailed(data) {
 }
 
 function makeFailed(job) {
-  const retryButton = { type: "button", class: "btn btn-sm btn-outline-primary fp-small", click: (event) => pressed(event, job.id) };
+  const retryButton = { type: "button", class: "btn btn-sm btn-outline-secondary fp-small", click: (event) => pressed(event, job.id) };
   return element(
     "li",
     {},

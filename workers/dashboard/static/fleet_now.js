@@ -43,18 +43,18 @@ export function drawTiles(list, data) {
   const failed_1h = data.failures_1h.reduce((sum, one) => sum + one.jobs, 0);
   const workers = `${count(crew.alive)} worker${crew.alive === 1 ? "" : "s"}`;
   const tiles = [
-    ["images", "Images per second", figure(rates?.images_per_s), `${count(data.totals.images)} in all`],
+    ["images", "Images/s", figure(rates?.images_per_s), `${count(data.totals.images)} in all`],
     [
-      ...["pixels", "Megapixels per second", figure(rates?.megapixels_per_s)],
+      ...["pixels", "Megapixels/s", figure(rates?.megapixels_per_s)],
       rates ? `${bytes(rates.bytes_in_per_s)}/s in, ${bytes(rates.bytes_out_per_s)}/s out` : "",
     ],
     ["queued", "Waiting", count(data.queued), data.held ? `and ${count(data.held)} held by budgets` : "none held"],
-    ["oldest", "Oldest waiting", data.oldest_s ? duration(data.oldest_s) : "–", "since it was submitted"],
+    ["oldest", "Oldest", data.oldest_s ? duration(data.oldest_s) : "–", "of those that wait"],
     ["running", "In work", count(data.running), children ? `${workers}, ${count(children)} children` : workers],
-    ["failed", "Failures per second", figure(rates?.failed_per_s), `${count(failed_1h)} in the last hour`],
-    ["memo", "From the memo", percent(rates?.memo_share), "of the variants now"],
+    ["failed", "Failures/s", figure(rates?.failed_per_s), `${count(failed_1h)} in an hour`],
+    ["memo", "From the memo", percent(rates?.memo_share), "of the variants"],
     [
-      ...["money", "USD per hour", usd(money.usd_per_hour)],
+      ...["money", "USD/h", usd(money.usd_per_hour)],
       `machines ${usd(money.machines_usd_per_hour)}, today ${usd(money.today_usd)}`,
     ],
   ];
