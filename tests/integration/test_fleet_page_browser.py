@@ -117,10 +117,7 @@ def tile(key):
 
 
 def press(browser, selector):
-    """Click what may lie below, or move while charts come."""
     button = until(browser, lambda: browser.find_element(By.CSS_SELECTOR, selector))
-    to_it = "arguments[0].scrollIntoView({ block: 'center', behavior: 'instant' })"
-    browser.execute_script(to_it, button)
     button.click()
     return button
 
@@ -172,24 +169,20 @@ def retriable(page, handle):
     return button.get_attribute("aria-disabled") == "false"
 
 
-def test_a_jobs_attempts_and_stages_open_in_place_and_escape_closes_them(
-    page, stage, failed, tmp_path
-):
+def test_a_jobs_way_opens_in_place_and_escape_closes_it(page, stage, failed, tmp_path):
     picture = tmp_path / "good.jpg"
     picture.write_bytes(photo("JPEG", (200, 150)))
     manifest = submit(stage, picture, tmp_path).result(WAIT_S)
     answer = stage.dashboard.ask(f"/fleet/job?id={manifest.job_id}").json["job"]
-    stages = {use.stage: use.cpu_s for use in manifest.receipt.stages}
-    assert {one["stage"] for one in answer["stages"]} == set(stages)
-    assert sum(one["cpu_s"] for one in answer["stages"]) == pytest.approx(
-        sum(use.cpu_s for use in manifest.receipt.stages)
-    )
-    assert [one["how"] for one in answer["attempts"]] == ["done"]
+    way = [(row["kind"], row["name"]) for row in answer["timeline"]]
+    assert way[:2] == [("wait", "wait"), ("attempt", "done")]
+    spans = [(span.stage, span.cpu_s) for span in manifest.receipt.spans]
+    assert [(row["name"], row["cpu_s"]) for row in answer["timeline"][2:]] == spans
     assert answer["cost_usd"] == f"{manifest.receipt.cost_usd.normalize():f}"
 
     until(page, lambda: text_of(page, item(failed)))
     opener = press(page, f"{item(failed)} .fp-link")
-    until(page, lambda: "Attempts" in text_of(page, "dialog"))
+    until(page, lambda: "Its way" in text_of(page, "dialog"))
     told = text_of(page, "dialog")
     assert failed.id in told
     assert failed.result(1).failures[0].message in told

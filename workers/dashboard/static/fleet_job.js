@@ -5,6 +5,7 @@ import { bytes, duration, figure, moment, usd } from "./format.js";
 import { element } from "./live.js";
 
 const TONES = { done: "good", failed: "bad", quarantined: "bad", cancelled: "calm" };
+const SLIGHTEST_S = 0.001;
 
 /** Open it at once and fill it when its figures are there. */
 export async function showJob(id) {
@@ -42,8 +43,7 @@ function contents(job) {
     facts(job),
   ];
   for (const failure of job.failures ?? []) shown.push(failureText(failure));
-  if (job.attempts.length) shown.push(element("h3", {}, "Attempts"), attempts(job.attempts));
-  if (job.stages?.length) shown.push(element("h3", {}, "Stages of the last attempt"), stages(job.stages));
+  if (job.timeline.length) shown.push(element("h3", {}, "Its way"), timeline(job.timeline));
   return shown;
 }
 
@@ -77,34 +77,39 @@ function failureText(failure) {
   );
 }
 
-function table(heads, rows) {
-  const cells = (row) => row.map((cell, place) => element("td", { class: place ? "pf-number" : "pf-name" }, cell));
-  return element(
-    "div",
-    { class: "table-responsive" },
-    element(
-      "table",
-      { class: "table pf-table" },
-      element(
-        "thead",
-        {},
-        element("tr", {}, ...heads.map((head, place) => element("th", { scope: "col", class: place ? "pf-number" : "" }, head))),
-      ),
-      element("tbody", {}, ...rows.map((row) => element("tr", {}, ...cells(row)))),
-    ),
+/** Waits, attempts and stages, each drawn where it lies in the job's time; stages in their attempt's. */
+function timeline(rows) {
+  const all = extent(rows);
+  const inner = extent(rows.filter((row) => row.kind === "stage"));
+  const heads = ["What", "", "Took", "CPU", "Size"].map((head, place) =>
+    element("th", { scope: "col", class: place > 1 ? "pf-number" : "" }, head || element("span", { class: "visually-hidden" }, "When")),
   );
+  const shown = rows.filter((row) => row.kind !== "stage" || row.took_s >= SLIGHTEST_S);
+  const body = element("tbody", {}, ...shown.map((row) => timelineRow(row, row.kind === "stage" ? inner : all)));
+  const drawn = element("table", { class: "table pf-table fp-timeline" }, element("thead", {}, element("tr", {}, ...heads)), body);
+  return element("div", { class: "table-responsive" }, drawn);
 }
 
-function attempts(all) {
-  const rows = all.map((one) => [
-    [one.how, one.why].filter(Boolean).join(": ") + ` on ${one.worker}`,
-    ...[moment(one.began_at_s), duration(one.took_s)],
-  ]);
-  return table(["How it ended", "Began", "Took"], rows);
+function extent(rows) {
+  return [Math.min(...rows.map((row) => row.began_at_s)), Math.max(...rows.map((row) => row.began_at_s + row.took_s))];
 }
 
-function stages(all) {
-  const name = (one) => (one.times > 1 ? `${one.stage} × ${one.times}` : one.stage);
-  const rows = all.map((one) => [name(one), duration(one.wall_s), duration(one.cpu_s), usd(one.cost_usd)]);
-  return table(["Stage", "Took", "CPU", "Cost"], rows);
+function timelineRow(row, [from, until]) {
+  const bar = element("span", { class: `fp-span fp-span-${row.kind}` });
+  const whole = Math.max(until - from, 1e-9);
+  // By script, since the page's policy forbids style attributes.
+  bar.style.setProperty("--fp-from", `${((row.began_at_s - from) / whole) * 100}%`);
+  bar.style.setProperty("--fp-long", `${(row.took_s / whole) * 100}%`);
+  const name = element("th", { scope: "row", class: "pf-name" }, row.kind === "stage" ? `${row.name} ${row.detail}`.trim() : row.name);
+  name.style.setProperty("--fp-depth", row.kind === "stage" ? row.depth + 1 : 0);
+  if (row.kind === "attempt") {
+    name.append(element("small", { class: "pf-muted" }, [row.detail, row.worker && `on ${row.worker}`].filter(Boolean).join(", ")));
+  }
+  const number = (text) => element("td", { class: "pf-number" }, text);
+  return element(
+    "tr",
+    { class: `fp-${row.kind}` },
+    ...[name, element("td", { class: "fp-place" }, bar), number(duration(row.took_s))],
+    ...[number(row.cpu_s === null ? "" : duration(row.cpu_s)), number(row.bytes === null ? "" : bytes(row.bytes))],
+  );
 }
