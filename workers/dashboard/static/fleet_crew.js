@@ -1,6 +1,6 @@
 // The workers: what each is, how it is, and the button that sends it away.
 
-import { count, duration, usd } from "./format.js";
+import { ago, count, duration, usd } from "./format.js";
 import { confirmed, element, notify, reconcile, send, setText } from "./live.js";
 
 const WRITABLE = document.getElementById("pf-page").dataset.writable === "yes";
@@ -44,8 +44,9 @@ function fillRow(row, worker) {
   state.firstChild.className = `pf-badge pf-tone-${TONES[worker.state] ?? "calm"}`;
   setText(state.lastChild, whyText(worker));
   setText(machine, worker.machine || "–");
-  setText(work, worker.active === null ? "–" : `${count(worker.active)} of ${count(worker.children)}`);
-  setText(heard, worker.silent_s < 5 ? "now" : `${duration(Math.round(worker.silent_s))} ago`);
+  const known = worker.active !== null && worker.state !== "gone";
+  setText(work, known ? `${count(worker.active)} of ${count(worker.children)}` : "–");
+  setText(heard, worker.silent_s < 5 ? "now" : ago(0, worker.silent_s));
   setText(cost, usd(worker.hour_usd));
   action.firstChild.hidden = !WRITABLE || worker.state === "draining" || worker.state === "gone";
   if (action.firstChild.dataset.of !== worker.name) {
@@ -56,7 +57,7 @@ function fillRow(row, worker) {
 
 function whyText(worker) {
   const said = [];
-  if (worker.state === "gone") said.push(`silent for ${duration(Math.round(worker.silent_s))}`);
+  if (worker.state === "gone") said.push(`last heard ${ago(0, worker.silent_s)}`);
   if (worker.why && worker.state !== "working") said.push(worker.why);
   if (worker.ends_within_s !== null && worker.state === "draining") {
     said.push(`${duration(Math.round(worker.ends_within_s))} left`);
