@@ -19,6 +19,7 @@ SOURCES = ("config", "producer", "workers", "pyproject.toml", "README.md", "LICE
 CHROMIUM_FLAGS = (
     *("--headless=new", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-sync"),
     *("--disable-background-networking", "--disable-component-update", "--disable-dev-shm-usage"),
+    "--force-prefers-reduced-motion",  # what a click scrolls to stands still when it is clicked
 )
 
 

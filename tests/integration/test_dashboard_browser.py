@@ -8,7 +8,12 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.support.wait import WebDriverWait
 
 from pixfleet.config import keys
+from pixfleet.config.budgets import Budget
+from pixfleet.producer import ImageJob, Producer
+from pixfleet.workers.spend.budgets import BudgetBook
 from tests.dashboard import DashboardProcess
+
+from .spending import CENT, ledger_of, spend
 
 pytestmark = pytest.mark.browser
 
@@ -95,6 +100,27 @@ def test_a_worker_is_drained_by_hand_and_the_page_shows_it(page, valkey):
     shown(browser, "draining")
     with redis.Redis.from_url(valkey.redis_url) as client:
         assert client.exists(keys.DRAIN + HOSTILE)
+
+
+def test_a_fleet_in_which_nothing_happened_says_what_to_do_first(browser, dashboard, valkey):
+    browser.get(f"{dashboard.url}/fleet")
+    shown(browser, "celery -A pixfleet.workers.app worker")
+    assert "pixfleet submit samples --out out" in browser.find_element(By.ID, "first-steps").text
+    Producer(valkey.url).submit(ImageJob(source="/a.jpg", output="/out"))
+    shown(browser, "1 job waits and no worker is alive.")
+    assert not browser.find_element(By.ID, "first-steps").is_displayed()
+
+
+def test_a_closed_budget_is_said_on_the_fleet_page_and_leads_to_the_budgets(page, valkey):
+    with redis.Redis.from_url(valkey.redis_url) as client:
+        ledger = ledger_of(client)
+        BudgetBook(ledger).put([Budget(owner="tenant:shop", period="day", limit_usd=CENT)])
+        spend(ledger, CENT, tenant="shop")
+    browser = page("/fleet")
+    shown(browser, "The budget of tenant:shop for the day is spent: it is closed")
+    browser.find_element(By.LINK_TEXT, "See the budgets").click()
+    shown(browser, "Budget")
+    assert browser.current_url.endswith("/budget")
 
 
 def test_flowers_own_pages_work_under_the_policy(page):

@@ -112,7 +112,7 @@ export function timeChart(host, look) {
       },
       axes: [
         { ...axis, size: 30, space: 64, values: (_, splits, __, ___, step_s) => splits.map(timed(step_s)) },
-        { ...axis, size: 64, space: 36, values: (_, splits) => splits.map((split) => short(format(split))) },
+        { ...axis, size: 72, space: 36, values: (_, splits) => splits.map((split) => short(format(split))) },
       ],
       cursor: { points: { size: 7 }, drag: { x: false, y: false } },
       legend: { live: true },

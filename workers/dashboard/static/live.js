@@ -34,11 +34,13 @@ export function setText(node, text) {
  */
 export function reconcile(parent, items, key, make, update) {
   const before = new Map([...parent.children].map((child) => [child.dataset.key, child]));
+  const wanted = new Set(items.map((item) => String(key(item))));
+  // First, since what moves past them would lose the focus.
+  for (const [name, child] of before) if (!wanted.has(name)) child.remove();
   let place = parent.firstElementChild;
   for (const item of items) {
     const name = String(key(item));
     let child = before.get(name);
-    before.delete(name);
     if (!child) {
       child = make(item);
       child.dataset.key = name;
@@ -47,7 +49,6 @@ export function reconcile(parent, items, key, make, update) {
     if (child === place) place = place.nextElementSibling;
     else parent.insertBefore(child, place);
   }
-  for (const left of before.values()) left.remove();
 }
 
 /** The dashboard gave no answer, or one that says that it cannot. */
