@@ -11,7 +11,7 @@ const EVERY_MS = 10_000;
 
 /** Draw into `host` what was chosen, and keep it new. */
 export function spendHistory(host, note) {
-  const chosen = { span: "1w", by: "stage" };
+  const chosen = { span: "1d", by: "stage" };
   let chart = null;
   let shown = "";
   let timer = 0;

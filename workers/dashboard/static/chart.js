@@ -47,6 +47,13 @@ export function withGaps(at_s, rows, step_s) {
   return [times, columns];
 }
 
+/** Indices of values with none beside them: no line leads to them. */
+function alone(plot, index) {
+  const column = plot.data[index];
+  const missing = (i) => column[i] === null || column[i] === undefined;
+  return [...column.keys()].filter((i) => !missing(i) && missing(i - 1) && missing(i + 1));
+}
+
 /** Each series on top of those before it; as drawn, the topmost first. */
 function stacked(columns) {
   const sums = [];
@@ -126,7 +133,7 @@ export function timeChart(host, look) {
             width: kind === "bars" ? 0 : 1.75,
             fill: kind === "line" ? undefined : faint(stroke, kind === "bars" || stack ? 0.85 : 0.18),
             paths,
-            points: { show: false },
+            points: kind === "bars" ? { show: false } : { show: true, size: 4, filter: alone },
             // Of a pile the height is drawn, and its own part told.
             value: (_, __, ___, i) => format(i === null ? null : columns[index][i]),
           };

@@ -11,6 +11,7 @@ const COLOURS = ["red", "amber", "violet", "blue", "teal", "pink"];
 const PERCENTILES = [["p50_s", "p50", "green"], ["p95_s", "p95", "amber"], ["p99_s", "p99", "red"]];
 
 const MOST_BARS = 48;
+const LEAST_STEPS = 20;
 
 /** Of jobs and workers: between whole numbers an axis says nothing. */
 const whole = (value) => (value === null || Number.isInteger(value) ? count(value) : "");
@@ -72,8 +73,14 @@ class Panel {
       this.chart = timeChart(this.host, { title: this.title, format, series, ...this.look });
     }
     const rows = lines.map((one) => one.values);
-    this.chart.update(data.at_s, rows, data.step_s, [data.from_s, data.until_s]);
+    this.chart.update(data.at_s, rows, data.step_s, [start(data), data.until_s]);
   }
+}
+
+/** Of the time axis: a young fleet's few minutes would be a stroke at the end of a span. */
+function start({ at_s, from_s, until_s, step_s }) {
+  const known_s = at_s.length ? at_s[0] - step_s : from_s;
+  return Math.max(from_s, Math.min(known_s, until_s - LEAST_STEPS * step_s));
 }
 
 /** Draw them and keep them new. */
