@@ -14,7 +14,7 @@ from pixfleet.producer.terminal import FAILED, BrokerOption, JsonOption, fail, p
 def top(
     interval_s: Annotated[
         float,
-        typer.Option("--interval", min=0.2, metavar="SECONDS", help="between two looks"),
+        typer.Option("--interval", min=0.2, max=3600, metavar="SECONDS", help="between two looks"),
     ] = 2,
     once: Annotated[bool, typer.Option("--once", help="one look, and leave")] = False,
     broker: BrokerOption = None,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 import select
+import signal
 import sys
 import termios
 import threading
@@ -74,6 +75,8 @@ class Top:
                 self.look()
             except LedgerUnavailableError as error:
                 self._problem = str(error)
+            except Exception as error:  # noqa: BLE001 (told, and the next look may succeed)
+                self._problem = f"{type(error).__name__}: {error}"
 
     def trouble(self, interval_s: float) -> str:
         """Why the view is not of now; empty: it is."""
@@ -98,6 +101,8 @@ def watch(top: Top, interval_s: float) -> None:
     """The whole terminal, until q or Ctrl-C."""
     top.look()
     console = Console(file=sys.stdout, highlight=False)
+    for number in (signal.SIGTERM, signal.SIGHUP):  # so that the terminal is left as it was
+        signal.signal(number, lambda got, _: sys.exit(128 + got))
     over = threading.Event()
     looking = threading.Thread(target=top.look_on, args=(interval_s, over), daemon=True)
     looking.start()

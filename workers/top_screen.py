@@ -86,7 +86,7 @@ def render(
 
     ``trouble`` is why the view is not of now.
     """
-    head = [_state(view), _pace(view, trend, screen), _work(view), _money(view)]
+    head = [_state(view), _pace(view, trend, screen), _work(view), _money(view), *_failures(view)]
     notices = [*([Text(plain(trouble), "bold red")] if trouble else []), *_notices(view)]
     lines = [_fitted(line, screen) for line in (*head, *notices)]
     blocks = _shared_out(_blocks(view, screen), screen.rows - len(lines))
@@ -190,6 +190,11 @@ def _money(view: FleetView) -> Text:
         line.append(f"   now {usd(view.rates.usd_per_hour)}/h")
         line.append(f" (machines {usd(view.reading.hour_usd)}/h)", "dim")
     return line
+
+
+def _failures(view: FleetView) -> list[Text]:
+    told = " · ".join(f"{code} {jobs:,}" for code, jobs in view.failures)
+    return [Text(f"failed in the last hour: {plain(told)}", "red")] if told else []
 
 
 def _notices(view: FleetView) -> list[Text]:

@@ -6,8 +6,10 @@ import json
 import os
 import pty
 import select
+import signal
 import subprocess
 import sys
+import termios
 import time
 
 import pytest
@@ -45,6 +47,9 @@ class Terminal:
             assert time.monotonic() < deadline, self.text[-2000:]
             self._read(0.2)
 
+    def modes(self):
+        return termios.tcgetattr(self._master)
+
     def press(self, key):
         os.write(self._master, key.encode())
 
@@ -76,6 +81,20 @@ def test_top_is_live_says_when_redis_is_gone_and_leaves_on_q(broker):
     terminal.press("q")
     assert terminal.ended() == 0
     assert terminal.text.rstrip().endswith(("\x1b[?1049l", "\x1b[?25h"))
+
+
+@pytest.mark.parametrize(
+    "end", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP], ids=lambda s: s.name
+)
+def test_however_it_ends_the_terminal_is_left_as_it_was(broker, end):
+    terminal = Terminal(CLI, environment(broker))
+    before = terminal.modes()
+    terminal.wait_for("nothing was done yet")
+    assert terminal.modes() != before
+    os.kill(terminal.pid, end)
+    assert terminal.ended() == (0 if end == signal.SIGINT else 128 + end)
+    assert "\x1b[?1049l" in terminal.text
+    assert terminal.modes() == before
 
 
 def test_one_look_into_a_pipe_tells_all_and_json_tells_programs(broker):

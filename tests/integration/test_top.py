@@ -75,6 +75,7 @@ def test_its_figures_are_those_of_the_view(client):
     assert "5 queued" in text
     assert "12 workers" in text
     assert "today $0.01" in text
+    assert "failed in the last hour: image_corrupt 30" in text
 
 
 def test_strangers_names_are_text(client):
@@ -114,7 +115,7 @@ def test_a_budget_that_holds_jobs_is_named(client):
 
 def test_figures_that_are_not_of_now_are_said_to_be_old(client):
     view = replace(busy(client), at_s=time.time() - 90)
-    assert "Redis is away" in drawn(view, Screen(80, 24), trouble="Redis is away; 90 s old")[4]
+    assert "Redis is away" in drawn(view, Screen(80, 24), trouble="Redis is away; 90 s old")[5]
 
 
 def test_a_trend_has_a_bar_a_value_and_a_gap_where_nobody_looked():
