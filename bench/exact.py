@@ -37,8 +37,8 @@ from typing import TYPE_CHECKING, Any
 from pixfleet.config import keys
 from pixfleet.config.contract import ImageJob
 from pixfleet.config.prices import from_nano, load_prices, to_nano
+from pixfleet.config.queue_settings import QueueSettings
 from pixfleet.config.results import Manifest, Receipt, StageUse
-from pixfleet.config.settings import QueueSettings
 from pixfleet.producer.client import Producer, registration
 from pixfleet.producer.connection import connect
 from pixfleet.workers.embedded import EmbeddedBroker

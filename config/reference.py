@@ -12,7 +12,7 @@ def document() -> str:
     lines = [
         "# Configuration",
         "",
-        "Generated from `config/settings.py` by `make docs`. Settings are environment variables;",
+        "Generated from `config/*settings.py` by `make docs`. Settings are environment variables;",
         "each has a default that works on a laptop.",
     ]
     for group in GROUPS:

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 from pixfleet.config import keys
 from pixfleet.config.contract import TASK_SUMMARIZE
+from pixfleet.config.queue_settings import QueueSettings
 from pixfleet.config.queues import ENCODE
 from pixfleet.config.results import JobState, Manifest
-from pixfleet.config.settings import QueueSettings
 
 from . import tracing
 from .connection import answering

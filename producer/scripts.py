@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import redis
     from redis.commands.core import Script
 
-    from pixfleet.config.settings import QueueSettings
+    from pixfleet.config.queue_settings import QueueSettings
 
     Post = Callable[[str, Sequence[bytes]], None]
     """Sends envelopes to a queue that is not in Redis."""

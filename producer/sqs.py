@@ -13,7 +13,8 @@ from .billed import PIECE_BYTES, sqs_requests
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from pixfleet.config.settings import Settings, SqsSettings
+    from pixfleet.config.queue_settings import SqsSettings
+    from pixfleet.config.settings import Settings
 
     from .scripts import Post
 

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from pixfleet.config.access import SourceSettings
     from pixfleet.config.contract import Format, Recipe
     from pixfleet.config.results import Failure
-    from pixfleet.config.settings import LimitSettings
+    from pixfleet.config.worker_settings import LimitSettings
     from pixfleet.producer.sources import Source
 
     from .imaging.faces import FaceBox

@@ -14,7 +14,8 @@ from .imaging.header import Header, Limits, read_header
 from .storage.guard import open_source
 
 if TYPE_CHECKING:
-    from pixfleet.config.settings import LimitSettings, Settings
+    from pixfleet.config.settings import Settings
+    from pixfleet.config.worker_settings import LimitSettings
 
     from .spend.meter import Meter
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from structlog.typing import EventDict, Processor
 
-    from pixfleet.config.settings import LogSettings
+    from pixfleet.config.monitor_settings import LogSettings
 
 _CONTROL: Final = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160))} | {
     0x2028: "\\u2028",

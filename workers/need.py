@@ -14,7 +14,7 @@ from .imaging.features import LONGEST_PX
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from pixfleet.config.settings import LimitSettings
+    from pixfleet.config.worker_settings import LimitSettings
 
     from .intake import Intake
     from .pipeline import Cut

@@ -17,7 +17,7 @@ from .pipeline import lay_out
 
 if TYPE_CHECKING:
     from pixfleet.config.contract import Recipe
-    from pixfleet.config.settings import LimitSettings
+    from pixfleet.config.worker_settings import LimitSettings
     from pixfleet.producer.sources import Source
 
 _HEAD_BYTES: Final = 262_144

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from pixfleet.config.prices import load_prices
-from pixfleet.config.settings import Settings, usable_cores
+from pixfleet.config.settings import Settings
+from pixfleet.config.worker_settings import usable_cores
 from pixfleet.producer.sources import Source, find_sources
 
 from .embedded import BrokerError

@@ -20,7 +20,7 @@ from honcho.printer import Printer
 from honcho.process import Process
 from kombu.utils.url import maybe_sanitize_url
 
-from pixfleet.config.settings import MonitorSettings, Settings, SettingsError
+from pixfleet.config.settings import Settings, SettingsError
 from pixfleet.producer.terminal import FAILED, messages
 
 from .embedded import EmbeddedBroker
@@ -29,6 +29,8 @@ from .logs import for_children_of
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from pixfleet.config.monitor_settings import MonitorSettings
 
 _LOOK_S = 1.0
 

@@ -8,8 +8,9 @@ from decimal import Decimal
 
 from pixfleet.config import keys
 from pixfleet.config.prices import load_prices
+from pixfleet.config.queue_settings import QueueSettings
 from pixfleet.config.results import Failure, Manifest, Receipt, StageUse
-from pixfleet.config.settings import QueueSettings, Settings
+from pixfleet.config.settings import Settings
 from pixfleet.producer import ImageJob
 from pixfleet.producer.admission import admit
 from pixfleet.producer.client import registration

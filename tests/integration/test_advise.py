@@ -12,6 +12,7 @@ import redis
 
 from pixfleet.config import keys
 from pixfleet.config.prices import load_prices
+from pixfleet.config.queue_settings import QueueSettings
 from pixfleet.config.results import (
     CandidateResult,
     LifetimeCost,
@@ -20,7 +21,7 @@ from pixfleet.config.results import (
     StageUse,
     VariantResult,
 )
-from pixfleet.config.settings import QueueSettings, Settings
+from pixfleet.config.settings import Settings
 from pixfleet.producer import ImageJob
 from pixfleet.producer.client import registration
 from pixfleet.workers.fleet.jobs import JobLedger

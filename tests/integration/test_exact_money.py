@@ -10,7 +10,7 @@ import redis
 from bench.exact import Ender, differences, run
 from pixfleet.config import keys
 from pixfleet.config.prices import load_prices
-from pixfleet.config.settings import QueueSettings
+from pixfleet.config.queue_settings import QueueSettings
 from pixfleet.producer import ImageJob, Producer
 from pixfleet.producer.client import registration
 from pixfleet.workers.fleet.jobs import JobLedger

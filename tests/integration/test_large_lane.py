@@ -9,8 +9,8 @@ import redis
 
 from pixfleet.config import keys
 from pixfleet.config.prices import load_prices
+from pixfleet.config.queue_settings import QueueSettings
 from pixfleet.config.queues import BULK, ENCODE, LARGE
-from pixfleet.config.settings import QueueSettings
 from pixfleet.producer import ImageJob
 from pixfleet.producer.client import registration
 from pixfleet.producer.scripts import Scripts

@@ -12,9 +12,10 @@ import redis
 
 from pixfleet.config import keys
 from pixfleet.config.prices import load_prices
+from pixfleet.config.queue_settings import QueueSettings
 from pixfleet.config.queues import BULK, ENCODE
 from pixfleet.config.results import Manifest
-from pixfleet.config.settings import QueueSettings, Settings
+from pixfleet.config.settings import Settings
 from pixfleet.producer import BacklogFullError, ImageJob, Producer
 from pixfleet.producer.client import registration
 from pixfleet.producer.desk import JobDesk

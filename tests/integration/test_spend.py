@@ -23,8 +23,9 @@ from pyarrow import parquet
 
 from pixfleet.config import keys
 from pixfleet.config.prices import from_nano, load_prices
+from pixfleet.config.queue_settings import QueueSettings
 from pixfleet.config.results import Manifest, Receipt, StageUse
-from pixfleet.config.settings import QueueSettings, Settings
+from pixfleet.config.settings import Settings
 from pixfleet.producer import ImageJob, Producer
 from pixfleet.producer.client import registration
 from pixfleet.workers.embedded import EmbeddedBroker

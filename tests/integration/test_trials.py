@@ -8,7 +8,7 @@ import pytest
 import redis
 
 from pixfleet.config import keys
-from pixfleet.config.settings import WorkerSettings
+from pixfleet.config.worker_settings import WorkerSettings
 from pixfleet.workers.errors import DecoderLostError, EncoderLostError
 from pixfleet.workers.fleet.owner import owner_name
 from pixfleet.workers.fleet.trials import Trials, bury

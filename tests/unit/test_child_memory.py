@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from pixfleet.config.contract import ImageJob, Recipe, VariantSpec
-from pixfleet.config.settings import LimitSettings, Settings, SettingsError, WorkerSettings
+from pixfleet.config.settings import Settings, SettingsError
+from pixfleet.config.worker_settings import LimitSettings, WorkerSettings
 from pixfleet.workers.errors import DecoderLostError, OversizeError
 from pixfleet.workers.fleet.large import consumed
 from pixfleet.workers.fleet.memory import (

@@ -14,7 +14,7 @@ from PIL import Image
 from pixfleet.config.access import SourceSettings
 from pixfleet.config.contract import Floors
 from pixfleet.config.recipes import load_recipe
-from pixfleet.config.settings import LimitSettings
+from pixfleet.config.worker_settings import LimitSettings
 from pixfleet.producer.sources import Source
 from pixfleet.workers.compare_figures import figures, totals_of
 from pixfleet.workers.compare_page import picture_line

@@ -12,7 +12,7 @@ import pytest
 WRITES = """
 import logging, sys, warnings
 import structlog
-from pixfleet.config.settings import LogSettings
+from pixfleet.config.monitor_settings import LogSettings
 from pixfleet.workers import logs
 logs.set_up(LogSettings(), *sys.argv[1:])
 log, other = structlog.get_logger("pixfleet.some.module"), logging.getLogger("some.library")

@@ -36,8 +36,8 @@ if TYPE_CHECKING:
 
     import redis
 
+    from pixfleet.config.queue_settings import QueueSettings
     from pixfleet.config.results import JobState, Manifest, Receipt
-    from pixfleet.config.settings import QueueSettings
     from pixfleet.producer.scripts import Post
     from pixfleet.workers.spend.machine import Machine
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from pixfleet.config.settings import WorkerSettings
+    from pixfleet.config.worker_settings import WorkerSettings
 
 BASE_BYTES: Final = 450_000_000
 """What a child has mapped before its first job: interpreter, libraries, their threads' buffers."""

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     import redis
 
-    from pixfleet.config.settings import WorkerSettings
+    from pixfleet.config.worker_settings import WorkerSettings
 
 DEATHS_ALLOWED: Final = 2
 """Once may be a killed machine; twice in the same library is the library."""

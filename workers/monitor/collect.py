@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Final, cast
 
 from pixfleet.config import keys
 from pixfleet.config.prices import from_nano
+from pixfleet.config.queue_settings import QueueSettings
 from pixfleet.config.queues import HOMES, QUEUES
-from pixfleet.config.settings import QueueSettings
 from pixfleet.producer.connection import answering
 from pixfleet.producer.scripts import Scripts
 

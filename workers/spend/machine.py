@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Final
 
 from pixfleet.config.prices import NANO, to_nano
-from pixfleet.config.settings import usable_cores
+from pixfleet.config.worker_settings import usable_cores
 
 from .detection import charged
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from pixfleet.config.contract import ImageJob
     from pixfleet.config.results import Manifest, Part
-    from pixfleet.config.settings import WorkerSettings
+    from pixfleet.config.worker_settings import WorkerSettings
     from pixfleet.workers.errors import RetryableError
 
 
