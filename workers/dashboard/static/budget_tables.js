@@ -80,7 +80,7 @@ export function drawBill(body, cost) {
 export function drawSavings(list, { memo, adaptive }) {
   drawFacts(list, [
     ["spared by the memo", `${usd(memo.saved_usd)}, ${count(memo.hits)} hits`],
-    ["spared by encoding", `${usd(adaptive.saved_usd)}, ${bytes(adaptive.bytes)}`],
+    ["spared by two floors", `${usd(adaptive.saved_usd)}, ${bytes(adaptive.bytes)}`],
   ]);
 }
 
