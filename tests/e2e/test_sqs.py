@@ -29,6 +29,7 @@ from pixfleet.producer.sqs import SqsSender
 from pixfleet.workers.fleet.process import WorkerProcess
 from pixfleet.workers.spend.book import SpendBook
 from tests.brokers import free_port
+from tests.dashboard import DashboardProcess
 from tests.hostile import photo
 from tests.sqs_gate import SqsGate
 
@@ -247,6 +248,18 @@ def test_flower_shows_the_tasks_and_the_worker_of_a_fleet_on_sqs(fleet):
     finally:
         os.killpg(flower.pid, signal.SIGTERM)
         flower.wait(20)
+
+
+def test_a_job_is_retried_from_the_page_of_a_fleet_on_sqs(fleet):
+    SqsQueues(Settings.load()).create()
+    fleet.source.write_bytes(b"no picture")
+    with DashboardProcess("sqs://", **fleet.environment) as dashboard, fleet.worker() as worker:
+        worker.wait_ready()
+        handle = fleet.submit()
+        assert handle.result(60).status == "failed"
+        fleet.source.write_bytes(photo("JPEG", (180, 120)))
+        assert dashboard.order("/fleet/retry", {"job": handle.id}).status == 200
+        eventually(lambda: fleet.producer.ledger.status(handle.id).state == "done")
 
 
 def test_the_rights_in_the_docs_are_enough_for_each_who_needs_them(

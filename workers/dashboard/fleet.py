@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from functools import partial
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, Final
 
 from tornado.web import url
 
+from pixfleet.config.prices import PriceError
 from pixfleet.producer.connection import LedgerUnavailableError
 from pixfleet.producer.desk import ENDS, JobDesk
 from pixfleet.producer.ledger import Ledger, UnknownJobError
 from pixfleet.producer.roster import Roster, UnknownWorkerError
+from pixfleet.producer.sqs import SqsUnavailableError, post_of
 from pixfleet.workers.monitor.fleet_document import document
 from pixfleet.workers.monitor.fleet_history import SPANS, FleetHistory
 from pixfleet.workers.monitor.fleet_view import FleetWatch
@@ -35,7 +37,7 @@ def handlers(client: redis.Redis, settings: Settings) -> list[URLSpec]:
     """Routes of the page."""
     ledger = Ledger(client, settings.queue, None)
     watch, history = FleetWatch(ledger), FleetHistory(client)
-    orders = _Orders(ledger)
+    orders = _Orders(client, settings)
     now = Reader("fleet", lambda: document(watch.look()))
     past = {
         span: Reader(f"fleet {span}", partial(history.read, span), _HISTORY_EVERY_S)
@@ -54,16 +56,24 @@ def handlers(client: redis.Redis, settings: Settings) -> list[URLSpec]:
 class _Orders:
     """What the page's buttons ask for."""
 
-    def __init__(self, ledger: Ledger) -> None:
-        self._ledger = ledger
-        self._desk = JobDesk(ledger)
-        self._roster = Roster(ledger.redis)
+    def __init__(self, client: redis.Redis, settings: Settings) -> None:
+        self._redis = client
+        self._settings = settings
+        self._roster = Roster(client)
+
+    @cached_property
+    def _ledger(self) -> Ledger:
+        """Opened by the first order: who only looks needs no rights on SQS."""
+        try:
+            return Ledger(self._redis, self._settings.queue, post_of(self._settings))
+        except (SqsUnavailableError, PriceError) as error:
+            raise RefusedError("no_queue", str(error), 503) from None
 
     def retry(self, order: dict[str, Any]) -> object:
         """``{"job": id}``: it is queued again, with all its attempts."""
         job_id = str(order.get("job"))
         try:
-            if self._desk.retry(job_id):
+            if JobDesk(self._ledger).retry(job_id):
                 return {"job": job_id}
             state = self._ledger.status(job_id).state
         except UnknownJobError:

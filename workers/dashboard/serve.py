@@ -72,7 +72,10 @@ def serve(app: Celery, context: click.Context, arguments: tuple[str, ...], *, qu
 
 
 def _join_fleet(app: Celery) -> Settings:
-    """Put the app on the Redis of the fleet's ledger, where SQS fleets send their events, too."""
+    """Put the app on the Redis of the fleet's ledger, where SQS fleets send their events, too.
+
+    The answer are the fleet's own settings: what a button puts on a queue goes to that queue.
+    """
     settings: Settings | None = app.conf.get("pixfleet_settings")
     if settings is None:
         raise SettingsError(
@@ -80,8 +83,7 @@ def _join_fleet(app: Celery) -> Settings:
         )
     if url := running_broker():
         settings = settings.with_broker(url)
-    settings = settings.with_broker(redis_url(settings))
-    app.conf.update(celery_options(settings))
+    app.conf.update(celery_options(settings.with_broker(redis_url(settings))))
     app.conf.broker_transport = None
     return settings
 
