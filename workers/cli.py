@@ -138,12 +138,12 @@ def up(
             metavar="FILE",
             exists=True,
             dir_okay=False,
-            help="processes to run instead of worker, monitor and Flower",
+            help="processes to run instead of worker, monitor and dashboard",
         ),
     ] = None,
     state: StateOption = None,
 ) -> None:
-    """Run a fleet here until Ctrl-C: worker, monitor, Flower.
+    """Run a fleet here until Ctrl-C: worker, monitor, dashboard.
 
     On PIXFLEET_BROKER, else on an embedded broker, which `pixfleet submit` in another terminal
     finds by itself. A worker that is told to stop finishes its images, or gives them back.

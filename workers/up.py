@@ -92,10 +92,12 @@ def run_procfile(procfile: Path | None, state: Path) -> int:
         raise SettingsError(f"{file} names no process; a line is `name: command`")
     settings = Settings.load()
     watch = settings.monitor
-    if find_spec("flower") is None and processes.pop("flower", None):
-        messages.print("flower is not installed (pip install 'pixfleet[monitor]'); going without")
+    if find_spec("flower") is None and processes.pop("dashboard", None):
+        messages.print(
+            "flower is not installed (pip install 'pixfleet[monitor]'): no dashboard, then"
+        )
     if procfile is None:
-        _check_ports(watch, flower="flower" in processes)
+        _check_ports(watch, dashboard="dashboard" in processes)
     with ExitStack() as stack:
         environment = _environment(state, settings)
         if not environment.get("PIXFLEET_BROKER"):
@@ -105,13 +107,13 @@ def run_procfile(procfile: Path | None, state: Path) -> int:
         for name, command in processes.items():
             manager.add_process(name, command, env=environment)
         url = environment["PIXFLEET_BROKER"]
-        _say("broker ", maybe_sanitize_url(url) if "@" in url else url)
-        if "flower" in processes:
-            _say("flower ", f"http://127.0.0.1:{watch.flower_port}/")
+        _say("broker", maybe_sanitize_url(url) if "@" in url else url)
+        if "dashboard" in processes:
+            _say("dashboard", f"http://127.0.0.1:{watch.flower_port}/")
         if "monitor" in processes:
             _say("metrics", f"http://{watch.host}:{watch.port}/metrics")
-        _say("submit ", "pixfleet submit samples --out out, in another terminal")
-        _say("stop   ", "Ctrl-C")
+        _say("submit", "pixfleet submit samples --out out, in another terminal")
+        _say("stop", "Ctrl-C")
         manager.loop()
         return _exit_code(manager)
 
@@ -128,10 +130,10 @@ def _environment(state: Path, settings: Settings) -> dict[str, str]:
     }
 
 
-def _check_ports(watch: MonitorSettings, *, flower: bool) -> None:
+def _check_ports(watch: MonitorSettings, *, dashboard: bool) -> None:
     """A port that is taken is said at once, not in the log of a process that died of it."""
     places = [("PIXFLEET_MONITOR_PORT", watch.host, watch.port)]
-    if flower:
+    if dashboard:
         places.append(("PIXFLEET_MONITOR_FLOWER_PORT", "127.0.0.1", watch.flower_port))
     for variable, host, port in places:
         with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
@@ -146,7 +148,7 @@ def _check_ports(watch: MonitorSettings, *, flower: bool) -> None:
 
 
 def _say(what: str, value: str) -> None:
-    messages.print(f"{what}  {value}", soft_wrap=True)
+    messages.print(f"{what:<9}  {value}", soft_wrap=True)
 
 
 def _exit_code(manager: Any) -> int:
