@@ -209,12 +209,42 @@ def test_a_month_of_history_is_small_and_expires(client):
     assert sum(client.memory_usage(name, samples=0) for name in names) < 1_000_000
 
 
+def test_rows_of_another_version_are_as_if_nobody_had_looked(client):
+    history, all_rows = History(client), rows(client, 1_800_000_000.0, 61, 5)
+    for reading in all_rows:
+        history.record(reading)
+    for name in client.keys(keys.HISTORY + "*"):
+        for number, slot in enumerate(client.hkeys(name)):
+            if number % 2:
+                client.hset(name, slot, (b"junk", b"x\x9c\xab\x56\x00")[number % 4 == 1])
+    assert 25 <= len(history.points(1_800_000_300.0, 300, 5)) <= 31
+    assert History(client).newest_until(1_800_000_299.0)
+    History(client).record(all_rows[-1])
+
+
 def test_who_sweeps_remembers(client, valkey):
     sweeper = sweeper_of(valkey.url)
     finish(ledger_of(client))
     assert sweeper.sweep() is not None
     names = {name.decode().split(":")[2] for name in client.keys(keys.HISTORY + "*")}
     assert names == {"5", "60", "3600"}
+
+
+@pytest.mark.parametrize("key", [keys.SEEN, keys.TOTALS], ids=["no-hash", "no-number"])
+def test_a_fleet_that_cannot_be_read_is_swept_all_the_same(client, valkey, monkeypatch, key):
+    monkeypatch.setenv("PIXFLEET_WORKER_LEASE_S", "0.1")  # the broker is young, too
+    ledger = ledger_of(client)
+    (job_id,) = submit(ledger)
+    ledger.claim(job_id)
+    client.zadd(keys.RUNNING, {job_id: 1})
+    client.hset(keys.JOB + job_id, "lease_until", "1")
+    if key == keys.SEEN:
+        client.delete(key)
+        client.set(key, "no hash")
+    else:
+        client.hset(key, "images", "no number")
+    assert sweeper_of(valkey.url).sweep()["leases"] == 1
+    assert ledger.status(job_id).state == "queued"
 
 
 def test_events_of_budgets_stay_when_everybody_was_told(client):

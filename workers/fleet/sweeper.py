@@ -132,9 +132,13 @@ class Sweeper:
 
     def _record(self) -> None:
         """One process sweeps wherever anything runs, so it also is who remembers."""
-        if time.monotonic() - self._recorded_s >= RINGS[0].step_s:
-            self._recorded_s = time.monotonic()
+        if time.monotonic() - self._recorded_s < RINGS[0].step_s:
+            return
+        self._recorded_s = time.monotonic()
+        try:
             self._history.record(self._fleet.read())
+        except Exception as error:  # noqa: BLE001 (what is lost is looked for all the same)
+            _log.warning("history.failed", error=f"{type(error).__name__}: {error}")
 
     def _mine(self) -> bool:
         lasts_ms = int(self.interval_s * _TURNS * 1000)

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     import redis
 
 _PER_HASH: Final = 360
+_TRIED: Final = 10
+"""Rows of a ring that are tried, should another version have written them."""
 _GAP_STEPS: Final = 3
 """Steps without a row after which nobody can say what it was like."""
 
@@ -107,10 +109,10 @@ class History:
                 for name in names:
                     pipe.hkeys(name)
                 slots = [int(slot) for found in pipe.execute() for slot in found]
-                if slot := max((slot for slot in slots if slot <= last), default=None):
+                for slot in sorted((slot for slot in slots if slot <= last), reverse=True)[:_TRIED]:
                     packed = self._redis.hget(ring.key(slot * ring.step_s), str(slot))
-                    if packed:
-                        return _unpacked(packed)
+                    if packed and (row := _unpacked(packed)):
+                        return row
         return None
 
     @staticmethod
@@ -126,7 +128,8 @@ class History:
             return _peaks(row, reading) if known == slot else reading
         with answering(self._redis):
             packed = self._redis.hget(ring.key(reading.at_s), str(slot))
-        return _peaks(_unpacked(packed), reading) if packed else reading
+        row = _unpacked(packed) if packed else None
+        return _peaks(row, reading) if row else reading
 
     def _read(self, since_s: float, until_s: float, step_s: int) -> list[Reading]:
         """One reading of each step, and the one before the first."""
@@ -145,6 +148,8 @@ class History:
         steps: dict[int, Reading] = {}
         for slot in sorted(slot for slot in rows if first <= slot <= last):
             reading = _unpacked(rows[slot])
+            if reading is None:
+                continue
             step = int(reading.at_s // step_s)
             steps[step] = _peaks(steps[step], reading) if step in steps else reading
         return list(steps.values())
@@ -183,8 +188,15 @@ def _packed(reading: Reading) -> bytes:
     return zlib.compress(json.dumps(row, separators=(",", ":")).encode())
 
 
-def _unpacked(packed: bytes) -> Reading:
-    row: dict[str, Any] = json.loads(zlib.decompress(packed))
+def _unpacked(packed: bytes) -> Reading | None:
+    """None of what another version wrote in another form."""
+    try:
+        return _reading(json.loads(zlib.decompress(packed)))
+    except (zlib.error, ValueError, LookupError, TypeError, AttributeError, ArithmeticError):
+        return None
+
+
+def _reading(row: dict[str, Any]) -> Reading:
     workers, at_risk, draining = row["crew"]
     return Reading(
         at_s=row["at"],
