@@ -130,7 +130,9 @@ def test_a_worker_frozen_past_its_lease_can_not_end_the_job_of_its_successor(gro
     gate = ground.folder / "other-gate"
     gate.touch()
     first.signal_all(signal.SIGSTOP)
-    second = ground.worker("successor", PIXFLEET_TEST_GATE=gate, **without())
+    # A busy machine must not take the job from the successor, too.
+    long = {"PIXFLEET_WORKER_LEASE_S": 8}
+    second = ground.worker("successor", PIXFLEET_TEST_GATE=gate, **without(), **long)
     until(lambda: second.owns(handle.status().worker), "the successor has it", 30)
 
     ground.open()

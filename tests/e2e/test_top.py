@@ -28,7 +28,13 @@ def broker(tmp_path):
 
 
 def environment(broker):
-    return {**os.environ, "PIXFLEET_BROKER": broker.url, "COLUMNS": "100", "LINES": "30"}
+    return {
+        **os.environ,
+        "PIXFLEET_BROKER": broker.url,
+        "COLUMNS": "100",
+        "LINES": "30",
+        "TERM": "xterm",
+    }
 
 
 class Terminal:
@@ -111,6 +117,12 @@ def test_one_look_into_a_pipe_tells_all_and_json_tells_programs(broker):
     found = json.loads(document)
     assert found["failed"][0]["source"] == "/the-source.jpg"
     assert found["failures_1h"] == [{"code": "image_corrupt", "jobs": 1}]
+
+
+def test_a_terminal_that_cannot_be_drawn_on_gets_one_look(broker):
+    terminal = Terminal(CLI, environment(broker) | {"TERM": "dumb"})
+    terminal.wait_for("nothing was done yet")
+    assert terminal.ended() == 0
 
 
 def test_without_redis_it_ends_with_1_and_says_why():
