@@ -152,8 +152,9 @@ def test_a_job_that_kills_its_workers_stays_in_its_trace_with_every_attempt(
         ImageJob(source=picture, output=str(tmp_path / "out"), recipe=wanted)
     )
     assert handle.result(90).status == "partial"
-    spans = traced.collector.wait(handle.id, PREPARE, count=3)
-    assert_one_tree(spans)
+    # What a dead child had sent has lost its parent, which it had not.
+    spans = traced.collector.wait(handle.id, PREPARE, count=3, whole=False)
+    assert len({span.trace for span in spans}) == 1
     *dead, last = sorted(by_name(spans, PREPARE), key=lambda span: span.began_s)
     assert [span.failed for span in dead] == ["its process died"] * 2
     assert all(0 < span.ended_s - span.began_s < 60 for span in dead)
