@@ -12,26 +12,11 @@ from typing import Final, Self
 from pydantic import SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from .access import (
-    OutputSettings,
-    SigningSettings,
-    SourceSettings,
-    WebhookSettings,
-)
+from .access import OutputSettings, SigningSettings, SourceSettings, WebhookSettings
 from .alerts import AlertSettings
-from .money_settings import (
-    MoneySettings,
-    SpendSettings,
-)
-from .monitor_settings import (
-    LogSettings,
-    MonitorSettings,
-)
-from .queue_settings import (
-    BrokerSettings,
-    QueueSettings,
-    SqsSettings,
-)
+from .money_settings import MoneySettings, SpendSettings
+from .monitor_settings import LogSettings, MonitorSettings
+from .queue_settings import BrokerSettings, QueueSettings, SqsSettings
 from .worker_settings import (
     LimitSettings,
     MemoSettings,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -55,6 +56,17 @@ def connect(url: str, *, for_ever: bool = False) -> redis.Redis:
             "the broker's URL (--broker, PIXFLEET_BROKER or PIXFLEET_LEDGER) is not one of a "
             "Redis: redis://host:6379/0, rediss:// for TLS, redis+socket:///path?virtual_host=0"
         ) from None
+
+
+def redis_now(client: redis.Redis) -> dt.datetime:
+    """Now by Redis' clock, by which sums are kept; UTC.
+
+    Raises:
+        LedgerUnavailableError: Redis did not answer.
+    """
+    with answering(client):
+        seconds, micros = client.time()
+    return dt.datetime.fromtimestamp(seconds, dt.UTC) + dt.timedelta(microseconds=micros)
 
 
 def refuse_cluster(answer: str) -> None:

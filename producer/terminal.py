@@ -64,6 +64,15 @@ def producer(broker: str | None) -> Producer:
     return Producer(broker or running_broker())
 
 
+def size(count: float) -> str:
+    """Bytes to read, in powers of 1000."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if count < 1000:  # noqa: PLR2004 (a thousand makes the next unit)
+            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
+        count /= 1000
+    return f"{count:.1f} TB"
+
+
 def utc(seconds: float) -> str:
     """A moment as people and programs read it."""
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))

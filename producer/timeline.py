@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Final, Literal
 
 from rich.text import Text
 
+from .terminal import size
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
@@ -111,7 +113,7 @@ def drawn(rows: Sequence[Row]) -> Text:
             _bar(row, inner if row.kind == "stage" else whole),
             _seconds(row.lasted_s),
             _seconds(row.cpu_s),
-            _size(row.bytes),
+            "" if row.bytes is None else size(row.bytes),
             f"on {row.worker}" if row.worker != owner and not row.depth else "",
         )
         lines.append((cells, _STYLES[row.kind]))
@@ -149,12 +151,3 @@ def _bar(row: Row, extent: tuple[float, float]) -> str:
     first = min(_BAR - 1, max(0, int((row.began - began) * scale)))
     cells = max(1, round(row.lasted_s * scale))
     return (" " * first + ("·" if row.kind == "wait" else "━") * cells)[:_BAR].ljust(_BAR)
-
-
-def _size(count: int | None) -> str:
-    if count is None:
-        return ""
-    for unit, size in (("MB", 1e6), ("kB", 1e3)):
-        if count >= size:
-            return f"{count / size:.1f} {unit}"
-    return f"{count} B"

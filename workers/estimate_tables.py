@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.table import Table
 
-from pixfleet.producer.terminal import messages
+from pixfleet.producer.terminal import messages, size
 
-from .progress import size, usd
+from .progress import usd
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -13,8 +13,9 @@ from rich.table import Table
 from rich.text import Text
 
 from pixfleet.producer.manifests import read_manifests
+from pixfleet.producer.terminal import size
 
-from .progress import size, usd
+from .progress import usd
 from .run import Order, run
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 
 from pixfleet.config.prices import from_nano
-from pixfleet.producer.terminal import messages
+from pixfleet.producer.terminal import messages, size
 
 if TYPE_CHECKING:
     from decimal import Decimal
@@ -28,15 +28,6 @@ def usd(money: Decimal | float) -> str:
     if money >= 1:
         return f"${money:,.2f}"
     return f"${money:.{max(6, 2 - math.floor(math.log10(money))) if money else 6}f}"
-
-
-def size(count: float) -> str:
-    """Bytes to read, in powers of 1000."""
-    for unit in ("B", "kB", "MB", "GB"):
-        if count < 1000:  # noqa: PLR2004 (a thousand makes the next unit)
-            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
-        count /= 1000
-    return f"{count:.1f} TB"
 
 
 def saved_share(before: int, after: int) -> str:

@@ -13,9 +13,9 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from pixfleet.producer.terminal import utc
+from pixfleet.producer.terminal import size, utc
 
-from .progress import size, usd
+from .progress import usd
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

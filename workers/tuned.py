@@ -13,11 +13,11 @@ from rich.console import Console
 from rich.table import Table
 
 from pixfleet.config.urls import shown
-from pixfleet.producer.terminal import messages
+from pixfleet.producer.terminal import messages, size
 
 from .experiments import FREE
 from .fleet.memory import FOR_CHILDREN, machine_bytes
-from .progress import size, usd
+from .progress import usd
 from .spend.gain import LEAST_GAIN
 
 if TYPE_CHECKING:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, Literal, get_args
 
-from .collect import FleetReader
+from pixfleet.producer.connection import redis_now
+
 from .fleet_document import THROUGHPUT, throughput, usd
 from .history import History
 
@@ -49,13 +50,13 @@ class FleetHistory:
     """
 
     def __init__(self, client: redis.Redis) -> None:
-        self._fleet = FleetReader(client)
+        self._redis = client
         self._history = History(client)
 
     def read(self, span: Span) -> dict[str, Any]:
         """Points of the span until now: ``at_s`` is when each ends, ``null`` what is not known."""
         span_s, step_s = _LENGTHS[span]
-        now_s = self._fleet.read().at_s
+        now_s = redis_now(self._redis).timestamp()
         points = self._history.points(now_s, span_s, step_s)
         return {
             "span": span,

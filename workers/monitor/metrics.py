@@ -74,7 +74,7 @@ class FleetMetrics:
         """From now on, this one."""
         reading = snapshot.reading
         self._codes.learn(reading.failures)
-        self._stages.learn({name: taken.count for name, taken in _stages(reading).items()})
+        self._stages.learn({name: taken.count for name, taken in _took(reading, "stage").items()})
         self._newest, self._shown_s = snapshot, time.monotonic()
 
     def hide(self) -> None:
@@ -118,14 +118,10 @@ class FleetMetrics:
         yield _labelled(
             CounterMetricFamily("pixfleet_failures", "jobs by failure", labels=["code"]), codes
         )
-        jobs = {
-            name.removeprefix("job:"): taken
-            for name, taken in reading.took.items()
-            if name.startswith("job:")
-        }
+        jobs = _took(reading, "job")
         yield _histograms("pixfleet_job_seconds", "how long jobs took", "phase", jobs)
         stages: dict[str, Histogram] = {}
-        for name, taken in _stages(reading).items():
+        for name, taken in _took(reading, "stage").items():
             label = self._stages.label(name)
             stages[label] = stages.get(label, Histogram()).plus(taken)
         yield _histograms("pixfleet_stage_seconds", "wall time of stages", "stage", stages)
@@ -187,11 +183,12 @@ def _owners(today_usd: Mapping[str, Decimal]) -> dict[str, Decimal]:
     return owners
 
 
-def _stages(reading: Reading) -> dict[str, Histogram]:
+def _took(reading: Reading, kind: str) -> dict[str, Histogram]:
+    """Of jobs by phase, or of stages."""
     return {
-        name.removeprefix("stage:"): taken
+        name.removeprefix(f"{kind}:"): taken
         for name, taken in reading.took.items()
-        if name.startswith("stage:")
+        if name.startswith(f"{kind}:")
     }
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from pixfleet.config import keys
@@ -21,15 +21,19 @@ _IN_WORK: Final = 200
 
 
 @dataclass(frozen=True, slots=True)
-class FailedJob:
-    """A job that ended without all that it should have made; it can be retried."""
-
+class _Job:
     id: str
     state: str
     source: str
     recipe: str
     tenant: str
     worker: str
+
+
+@dataclass(frozen=True, slots=True)
+class FailedJob(_Job):
+    """A job that ended without all that it should have made; it can be retried."""
+
     ended_at: float
     """UTC seconds"""
     code: str
@@ -41,15 +45,9 @@ class FailedJob:
 
 
 @dataclass(frozen=True, slots=True)
-class SlowJob:
+class SlowJob(_Job):
     """A job that took long, or is taking long."""
 
-    id: str
-    state: str
-    source: str
-    recipe: str
-    tenant: str
-    worker: str
     took_s: float
     """its newest attempt"""
 
@@ -67,7 +65,7 @@ class RecentJobs:
 
     def failed(self, most: int) -> list[FailedJob]:
         """The newest end first; what has expired is left out."""
-        ids = self._newest([keys.ENDED + "failed", keys.ENDED + "quarantined"], most)
+        ids = list(self._scored([keys.ENDED + "failed", keys.ENDED + "quarantined"], most))
         with answering(self._redis):
             pipe = self._redis.pipeline(transaction=False)
             for job_id in ids:
@@ -96,9 +94,6 @@ class RecentJobs:
         ]
         return sorted(began, key=lambda job: -job.took_s)[:most]
 
-    def _newest(self, names: Sequence[str], most: int) -> list[str]:
-        return list(self._scored(names, most))
-
     def _scored(self, names: Sequence[str], most: int) -> dict[str, float]:
         """Members of sorted sets by their scores, the highest first."""
         with answering(self._redis):
@@ -110,17 +105,16 @@ class RecentJobs:
         return {member.decode(): score for member, score in found[:most]}
 
 
+def _facts(status: JobStatus) -> dict[str, str]:
+    return {field.name: getattr(status, field.name) for field in fields(_Job)}
+
+
 def _failed(status: JobStatus, packed: bytes | None) -> FailedJob:
     manifest = Manifest.model_validate_json(zlib.decompress(packed)) if packed else None
     failures = manifest.failures if manifest else ()
     first = failures[0] if failures else None
     return FailedJob(
-        id=status.id,
-        state=status.state,
-        source=status.source,
-        recipe=status.recipe,
-        tenant=status.tenant,
-        worker=status.worker,
+        **_facts(status),
         ended_at=status.ended_at or 0,
         code=first.code if first else "",
         reason=first.message if first else status.why,
@@ -130,12 +124,4 @@ def _failed(status: JobStatus, packed: bytes | None) -> FailedJob:
 
 
 def _slow(status: JobStatus, took_s: float) -> SlowJob:
-    return SlowJob(
-        id=status.id,
-        state=status.state,
-        source=status.source,
-        recipe=status.recipe,
-        tenant=status.tenant,
-        worker=status.worker,
-        took_s=took_s,
-    )
+    return SlowJob(**_facts(status), took_s=took_s)

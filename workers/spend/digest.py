@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import datetime as dt
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final
 
-from pixfleet.producer.connection import answering
+from pixfleet.producer.connection import redis_now
 
 from .book import Entry, SpendBook, bucket_end, owner_and_line
 from .statement import By, Statement, make_statement
@@ -61,9 +61,7 @@ class SpendDigest:
 
     def now(self) -> dt.datetime:
         """By Redis' clock, by which sums are kept; UTC."""
-        with answering(self._redis):
-            seconds, micros = cast("tuple[int, int]", self._redis.time())
-        return dt.datetime.fromtimestamp(seconds, dt.UTC) + dt.timedelta(microseconds=micros)
+        return redis_now(self._redis)
 
     def refresh(self, now: dt.datetime, since: dt.datetime) -> None:
         """Read what is new ``since`` the beginning of a month; hours of the last 8 days."""

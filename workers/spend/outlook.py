@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from pixfleet.config import keys
 from pixfleet.config.budgets import FLEET
 from pixfleet.config.prices import to_nano
-from pixfleet.producer.connection import answering
+from pixfleet.producer.connection import answering, redis_now
 
 from .budgets import BudgetBook
 from .event import BudgetEvent
@@ -62,9 +62,7 @@ class Outlooks:
             for standing in self._book.standings()
             if not watched or (standing.budget.forecast and standing.share < 1)
         ]
-        with answering(self._redis):
-            seconds, micros = cast("tuple[int, int]", self._redis.time())
-        now = dt.datetime.fromtimestamp(seconds + micros / 1e6, dt.UTC)
+        now = redis_now(self._redis)
         owners = {standing.budget.owner for standing in standings}
         sums = self._sums(owners, "hour:%Y-%m-%dT%H", now, HOUR, HISTORY_DAYS * 24)
         young = {owner for owner in owners if _first_h(sums[owner], now) < _MINUTES_KEPT / 60}
